@@ -1,0 +1,71 @@
+# Two commands do everything on a fresh machine: `make book`, then `make test`.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+REPORT := $(BIN)/python -m vmalloc_model.report
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+          --generate-hashes --no-header --no-emit-index-url --no-annotate
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: book
+book: $(VENV)/book.stamp  ## build the whole report: environment, every notebook, the HTML
+	@$(REPORT) build
+
+.PHONY: test
+test: $(VENV)/dev.stamp  ## run every test (the book is built first, if it is not current)
+	@$(REPORT) build
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/book.stamp  ## compare what is computed now with the committed data/results/
+	@$(REPORT) check
+
+.PHONY: accept
+accept: $(VENV)/book.stamp  ## make what is computed now the committed data/results/
+	@$(REPORT) accept
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp  ## time the fast paths (never part of the tests)
+	@$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' --benchmark-only
+
+.PHONY: lock
+lock: $(VENV)/dev.stamp  ## resolve requirements*.in again into the locked requirements*.txt
+	@$(LOCK) --upgrade requirements.in -o requirements.txt
+	@$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
+
+.PHONY: clean
+clean:  ## remove everything that was built, the environment too
+	@rm -rf $(VENV) _build book/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+# --- the environment -------------------------------------------------------------------------
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) tools/check_python.py
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
+
+$(VENV)/book.stamp: requirements.txt pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "installing the locked requirements (about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/book.stamp
+	@echo "installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

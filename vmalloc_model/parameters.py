@@ -1,0 +1,307 @@
+"""The vocabulary of notebook parameters: every name a notebook may use, its kind and its meaning.
+
+A notebook's ``parameters`` cell assigns literals to some of these names; its next cell calls
+`checked`, which parses and checks them. The runner does the same before it starts a kernel. On the
+command line every value is text, which `literal` turns into what stands in the cell.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from vmalloc_model.errors import InputError
+from vmalloc_model.platforms import find_platform
+from vmalloc_model.runs import find_run
+from vmalloc_model.units import KIB, is_power_of_two, parse_size
+
+__all__ = ["VOCABULARY", "Checked", "Parameter", "checked", "literal", "nearest"]
+
+MAX_CPUS: Final = 1 << 20
+MAX_POINTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the vocabulary.
+
+    Attributes
+    ----------
+    name, meaning : str
+        As in a notebook; one line, with the unit.
+    scalar : str
+        Kind of one value: ``size``, ``power of two``, ``count``, ``share``, ``number``,
+        ``platform`` or ``run``.
+    many : bool
+        Whether the value is a list.
+    """
+
+    name: str
+    meaning: str
+    scalar: str
+    many: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind as the command line prints it."""
+        return f"list of {self.scalar}s" if self.many else self.scalar
+
+
+def _vocabulary(*parameters: Parameter) -> dict[str, Parameter]:
+    return {parameter.name: parameter for parameter in parameters}
+
+
+VOCABULARY: Final = _vocabulary(
+    Parameter("page_size", "page size in bytes", "power of two"),
+    Parameter("page_sizes", "page sizes in bytes", "power of two", many=True),
+    Parameter("guard_pages", "guard pages behind each area (the kernel: 1)", "whole number"),
+    Parameter("chunk_size", "chunk size in bytes", "power of two"),
+    Parameter("chunk_sizes", "chunk sizes in bytes", "power of two", many=True),
+    Parameter("cpus", "CPUs that hold a chunk", "count"),
+    Parameter("cpu_counts", "CPU counts of a sweep", "count", many=True),
+    Parameter("platform", "a platform id of data/platforms.csv", "platform"),
+    Parameter("platforms", "platform ids of data/platforms.csv", "platform", many=True),
+    Parameter("run", "a recorded run: id of data/runs/runs.toml, or a trace file", "run"),
+    Parameter("runs", "recorded runs: ids of data/runs/runs.toml, or trace files", "run", True),
+    Parameter("payload", "size of one request in bytes, without guard", "size"),
+    Parameter("payloads", "sizes of requests in bytes, without guard", "size", many=True),
+    Parameter("mean_size", "mean request in bytes, without guard", "size"),
+    Parameter("mean_sizes", "mean requests in bytes, without guard", "size", many=True),
+    Parameter("budget", "share of the vmalloc range that all chunks may take", "share"),
+    Parameter("budgets", "shares of the vmalloc range that all chunks may take", "share", True),
+    Parameter("min_allocations", "allocations per refill that are enough", "count"),
+    Parameter("barely", "visits per 1,000 allocations below which a saving is small", "number"),
+)
+"""Name -> parameter, in the order they are listed."""
+
+
+class Checked:
+    """Checked parameter values as attributes; sizes are int bytes, lists are tuples."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        object.__setattr__(self, "_values", dict(values))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"no parameter {name!r} was checked") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("checked parameters do not change")
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._values.items())
+
+    def __repr__(self) -> str:
+        return "Checked(" + ", ".join(f"{name}={value!r}" for name, value in self) + ")"
+
+
+def checked(**values: Any) -> Checked:
+    """Parse and check the parameters of a notebook, each alone and against the others.
+
+    Parameters
+    ----------
+    **values
+        Name and value as they stand in the parameters cell.
+
+    Returns
+    -------
+    Checked
+        The same names; sizes in bytes, lists as tuples.
+
+    Raises
+    ------
+    InputError
+        Unknown name, wrong type, value out of range, unknown platform or run, a chunk that is no
+        power of two or no multiple of the page size. The place is ``$.name`` or ``$.name[i]``.
+
+    Examples
+    --------
+    >>> checked(page_size="4K", chunk_sizes=["16M", "64M"])
+    Checked(page_size=4096, chunk_sizes=(16777216, 67108864))
+    """
+    result = {name: _checked_one(find(name), value) for name, value in values.items()}
+    pages = [result["page_size"]] if "page_size" in result else list(result.get("page_sizes", ()))
+    for name in ("chunk_size", "chunk_sizes"):
+        sizes = result.get(name, ())
+        for i, size in enumerate(sizes if isinstance(sizes, tuple) else (sizes,)):
+            place = f"$.{name}[{i}]" if isinstance(sizes, tuple) else f"$.{name}"
+            for page in pages:
+                if size % page or size < 2 * page:
+                    raise InputError(
+                        place,
+                        "no multiple of the page size",
+                        value=size,
+                        allowed=f"a power of two from {2 * page:,} (two pages) up",
+                    )
+    return Checked(result)
+
+
+def find(name: str) -> Parameter:
+    """Look a parameter up; an unknown name lists the known ones, nearest first."""
+    if name not in VOCABULARY:
+        raise InputError(
+            "parameter", "unknown name", value=name, allowed=", ".join(nearest(name, VOCABULARY))
+        )
+    return VOCABULARY[name]
+
+
+def nearest(name: str, known: Any) -> list[str]:
+    """All `known` names, those that look like `name` first."""
+    alike = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return alike + [other for other in known if other not in alike]
+
+
+def literal(name: str, text: str) -> Any:
+    """Turn a value of the command line into the literal of the parameters cell.
+
+    Lists are separated by commas; ``1:8192:*2`` stands for 1, 2, 4, ... up to 8192, and
+    ``1:9:+2`` for 1, 3, ... up to 9 (sizes too: ``1M:1G:*2``).
+
+    Raises
+    ------
+    InputError
+        If the name is unknown or the text is no value of its kind.
+    """
+    parameter = find(name)
+    place = f"$.{name}"
+    if not parameter.many:
+        return _literal_one(parameter.scalar, text.strip(), place)
+    items: list[Any] = []
+    for part in text.split(","):
+        if part.count(":") == 2 and parameter.scalar in ("size", "power of two", "count"):
+            items += _expanded(parameter.scalar, part.strip(), place)
+        else:
+            items.append(_literal_one(parameter.scalar, part.strip(), place))
+    return items
+
+
+def _literal_one(scalar: str, text: str, place: str) -> Any:
+    if scalar in ("size", "power of two", "platform", "run"):
+        return int(text) if text.isdecimal() else text
+    try:
+        if scalar == "share" and text.endswith("%"):
+            return float(text[:-1]) / 100
+        return float(text) if scalar in ("share", "number") else int(text.replace("_", ""))
+    except ValueError:
+        raise InputError(place, f"not a {scalar}", value=text, allowed=_ALLOWED[scalar]) from None
+
+
+def _expanded(scalar: str, text: str, place: str) -> list[int]:
+    first_text, last_text, step_text = text.split(":")
+    read = parse_size if scalar != "count" else _whole
+    first, last = read(first_text, place), read(last_text, place)
+    by, factor = step_text[:1], step_text[1:]
+    step = read(factor, place) if factor else 0
+    if by not in ("*", "+") or first < 1 or last < first or step < (2 if by == "*" else 1):
+        raise InputError(place, "not a range", value=text, allowed="first:last:*N or first:last:+N")
+    values = []
+    while first <= last:
+        values.append(first)
+        first = first * step if by == "*" else first + step
+        if len(values) > MAX_POINTS:
+            raise InputError(place, "range too long", value=text, allowed=f"{MAX_POINTS:,} values")
+    return values
+
+
+def _whole(text: str, place: str) -> int:
+    if not text.isdecimal():
+        raise InputError(place, "not a whole number", value=text, allowed="digits")
+    return int(text)
+
+
+def _checked_one(parameter: Parameter, value: Any) -> Any:
+    place, check = f"$.{parameter.name}", _CHECKS[parameter.scalar]
+    if not parameter.many:
+        return check(value, place)
+    if not isinstance(value, (list, tuple)):
+        raise InputError(place, "not a list", value=value, allowed=f"a {parameter.kind}")
+    if not value or len(value) > MAX_POINTS:
+        raise InputError(
+            place, "length out of range", value=len(value), allowed=f"1..{MAX_POINTS:,}"
+        )
+    items = tuple(check(item, f"{place}[{i}]") for i, item in enumerate(value))
+    for i, item in enumerate(items):
+        if item in items[:i]:
+            raise InputError(f"{place}[{i}]", "listed twice", value=value[i])
+    return items
+
+
+def _size(value: Any, place: str) -> int:
+    size = parse_size(value, place)
+    if not 1 <= size < 1 << 62:
+        raise InputError(place, "size out of range", value=value, allowed="1 byte to below 4E")
+    return size
+
+
+def _power_of_two(value: Any, place: str) -> int:
+    size = _size(value, place)
+    if not is_power_of_two(size) or size < 4 * KIB:
+        raise InputError(
+            place, "not a power of two", value=value, allowed="a power of two, 4K or more"
+        )
+    return size
+
+
+def _whole_number(value: Any, place: str, low: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(place, "not a whole number", value=value, allowed=f"{low}..{MAX_CPUS:,}")
+    if not low <= value <= MAX_CPUS:
+        raise InputError(place, "out of range", value=value, allowed=f"{low}..{MAX_CPUS:,}")
+    return value
+
+
+def _count(value: Any, place: str) -> int:
+    return _whole_number(value, place, low=1)
+
+
+def _number(value: Any, place: str, high: float = 1e12) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(place, "not a number", value=value, allowed=f"above 0, at most {high:g}")
+    if not 0 < value <= high:
+        raise InputError(place, "out of range", value=value, allowed=f"above 0, at most {high:g}")
+    return float(value)
+
+
+def _share(value: Any, place: str) -> float:
+    return _number(value, place, high=1.0)
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(place, "not a name", value=value, allowed="text")
+    return value
+
+
+def _platform(value: Any, place: str) -> str:
+    return find_platform(_text(value, place), place).id
+
+
+def _run(value: Any, place: str) -> str:
+    name = _text(value, place)
+    return name if Path(name).is_file() else find_run(name, place).id
+
+
+_CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
+    "size": _size,
+    "power of two": _power_of_two,
+    "whole number": _whole_number,
+    "count": _count,
+    "share": _share,
+    "number": _number,
+    "platform": _platform,
+    "run": _run,
+}
+
+_ALLOWED: Final = {
+    "whole number": "0, 1, 2, ...",
+    "count": "1, 2, 3, ...",
+    "share": "a number above 0 and at most 1, or a percentage such as 1%",
+    "number": "a number above 0",
+}
