@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from vmalloc_model.errors import FileError
 
-__all__ = ["ROOT", "data_path", "read_toml"]
+__all__ = ["ROOT", "data_path", "read_csv", "read_toml"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout: the folder that holds ``vmalloc_model/``, ``data/`` and ``notebooks/``."""
@@ -42,3 +44,43 @@ def read_toml(name: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise FileError(path, f"not valid TOML ({error})") from None
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file as text, each with the number of its line.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its first line names the columns.
+    columns : tuple of str
+        The columns it must have, in any order, and no others.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is not CSV, or has other columns or cells than it should.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restkey="", strict=True)
+            header = list(reader.fieldnames or ())
+            for column in columns:
+                if header.count(column) != 1:
+                    problem = "column twice" if column in header else "missing column"
+                    raise FileError(path, problem, line=1, value=column)
+            for column in header:
+                if column not in columns:
+                    allowed = ", ".join(columns)
+                    raise FileError(path, "unknown column", line=1, value=column, allowed=allowed)
+            for cells in reader:
+                if "" in cells or None in cells.values():
+                    raise FileError(path, "too many or too few cells", line=reader.line_num)
+                yield reader.line_num, cells
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from None
+    except csv.Error as error:
+        # the broken row begins behind the last good one
+        raise FileError(path, f"not CSV ({error})", line=reader.line_num + 1) from None
+    except UnicodeDecodeError as error:
+        raise FileError(path, f"not UTF-8 text ({error.reason})") from None

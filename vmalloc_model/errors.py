@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FileError", "InputError", "ModelError", "NotebookError"]
+__all__ = ["FileError", "InputError", "ModelError", "NotebookError", "nearest"]
 
 
 class ModelError(Exception):
@@ -86,3 +88,10 @@ class NotebookError(ModelError):
     def __init__(self, notebook: str, cell: int, first_line: str, error: str) -> None:
         self.notebook, self.cell, self.first_line, self.error = notebook, cell, first_line, error
         super().__init__(f"notebook {notebook}, cell {cell} ({first_line}): {error}")
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """List all `known` names, those that look like `name` first: for the "allowed" of an error."""
+    names = list(known)
+    alike = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+    return alike + [other for other in names if other not in alike]

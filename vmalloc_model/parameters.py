@@ -7,18 +7,17 @@ command line every value is text, which `literal` turns into what stands in the 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vmalloc_model.errors import InputError
+from vmalloc_model.errors import InputError, nearest
 from vmalloc_model.platforms import find_platform
 from vmalloc_model.runs import find_run
 from vmalloc_model.units import KIB, is_power_of_two, parse_size
 
-__all__ = ["VOCABULARY", "Checked", "Parameter", "checked", "literal", "nearest"]
+__all__ = ["VOCABULARY", "Checked", "Parameter", "checked", "literal"]
 
 MAX_CPUS: Final = 1 << 20
 MAX_POINTS: Final = 10_000
@@ -150,12 +149,6 @@ def find(name: str) -> Parameter:
             "parameter", "unknown name", value=name, allowed=", ".join(nearest(name, VOCABULARY))
         )
     return VOCABULARY[name]
-
-
-def nearest(name: str, known: Any) -> list[str]:
-    """All `known` names, those that look like `name` first."""
-    alike = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return alike + [other for other in known if other not in alike]
 
 
 def literal(name: str, text: str) -> Any:
