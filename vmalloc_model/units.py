@@ -83,7 +83,7 @@ def parse_size(value: str | int, where: str = "size") -> int:
     size, rest = divmod(scaled, 10 ** len(fraction))
     if rest:
         raise InputError(where, "not a whole number of bytes", value=value, allowed=_ALLOWED)
-    return size
+    return int(size)
 
 
 def size_text(size: float) -> str:
@@ -97,9 +97,9 @@ def size_text(size: float) -> str:
     ('64 MiB', '125.997 TiB', '7.999 KiB')
     """
     for prefix, unit in (("PiB", PIB), ("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
-        if size >= unit:
-            return f"{size / unit:,.3f}".rstrip("0").rstrip(".") + f" {prefix}"
-    return f"{size:,.0f} B"
+        if size >= unit * (1 - 0.5e-3 / 1024):  # what would round to 1,024 of the next smaller
+            return f"{size / unit:.3f}".rstrip("0").rstrip(".") + f" {prefix}"
+    return f"{size:.0f} B"
 
 
 def count_text(count: float) -> str:
