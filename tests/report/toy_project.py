@@ -1,0 +1,42 @@
+"""A small project for the tests of the runner: two notebooks over a copy of the package."""
+
+import shutil
+from pathlib import Path
+
+from vmalloc_model.datafiles import ROOT
+from vmalloc_model.report.files import Digests
+from vmalloc_model.report.project import Project
+from vmalloc_model.report.provenance import stale_because
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def make_project(root):
+    """A checkout of its own with two notebooks; they use copies of the package's modules."""
+    shutil.copytree(
+        ROOT / "vmalloc_model",
+        root / "vmalloc_model",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    for folder, pattern in {
+        "notebooks": "*.md",
+        "data": "*.[ct][sx][vt]",
+        "data/more": "none",
+        "vmalloc_model": "toy*.py",
+        "vmalloc_model/charts": "chart_*.py",
+    }.items():
+        (root / folder).mkdir(exist_ok=True)
+        for path in FIXTURES.glob(pattern):
+            shutil.copy(path, root / folder)
+    (root / "requirements.txt").write_text("nothing==1\n")
+    return Project(root, root / "data")
+
+
+def stale(project):
+    """Name -> reason, of the notebooks that would run."""
+    digests = Digests()
+    reasons = {
+        name: stale_because(project, name, project.runs / name, {}, digests)
+        for name in project.names()
+    }
+    return {name: reason for name, reason in reasons.items() if reason}

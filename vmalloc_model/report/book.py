@@ -1,0 +1,149 @@
+"""Building the book from pages and finished notebooks; the last good one stays until then."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from vmalloc_model.errors import ModelError
+from vmalloc_model.report.files import (
+    Digests,
+    exclusive,
+    files_below,
+    replace_folder,
+    write_if_different,
+)
+from vmalloc_model.report.project import PACKAGE, Project
+from vmalloc_model.report.runner import Say
+
+__all__ = ["BookError", "build_book"]
+
+SHOWN: Final = 20
+"""Warnings shown of a failed build; the log has all."""
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_TOP_LEVEL: Final = ("*.md", "*.yml", "*.cff", "LICENSE*", "requirements.txt")
+
+
+class BookError(ModelError):
+    """The book could not be built; the message holds the warnings."""
+
+
+def build_book(project: Project, say: Say) -> Path:
+    """Build the book if anything it is made of has changed.
+
+    Parameters
+    ----------
+    project : Project
+        The checkout; its notebooks are up to date.
+    say : callable
+        Told that the book is up to date, or why it is built, and when it is done.
+
+    Returns
+    -------
+    Path
+        Its first page.
+
+    Raises
+    ------
+    BookError
+        On any warning, such as an unknown reference or number. The book that was there before
+        stays, and ``_build/book.log`` has the whole output.
+    """
+    html, record = project.build / "html", project.build / "book.json"
+    with exclusive(project.build):
+        inputs = _inputs(project)
+        reason = _stale_because(html, record, inputs)
+        say("book: " + (f"building: {reason}" if reason else "up to date"))
+        if reason:
+            started = time.monotonic()
+            made = _make(project)
+            record.unlink(missing_ok=True)
+            replace_folder(made, html)
+            shutil.rmtree(_stage(project))
+            state = {"inputs": inputs, "pages": _labelled(html, files_below(html))}
+            write_if_different(record, json.dumps(state, indent=1).encode())
+            say(f"book: done after {time.monotonic() - started:.1f} s")
+    return html / "index.html"
+
+
+def _stage(project: Project) -> Path:
+    return project.build / "stage"
+
+
+def _make(project: Project) -> Path:
+    """Build from nothing in a folder aside; return the folder of the pages.
+
+    From nothing, because Sphinx does not repeat the warnings of pages that it does not read again,
+    and keeps pages that are no more.
+    """
+    stage, log = _stage(project), project.build / "book.log"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    command += [str(project.book), "--path-output", str(stage), "-W", "-n", "--keep-going"]
+    search = [str(project.root), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, search)),
+        "PYTHONHASHSEED": "0",
+    }
+    with log.open("wb") as output:
+        status = subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=project.root, env=environment
+        ).returncode
+    log.write_text(_COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace")), "utf-8")
+    pages = stage / "_build" / "html"
+    if status or not (pages / "index.html").is_file():
+        raise BookError(_explanation(project, log))
+    return pages
+
+
+def _explanation(project: Project, log: Path) -> str:
+    lines = log.read_text(encoding="utf-8").splitlines()
+    telling = [line for line in lines if any(word in line for word in ("WARNING:", "ERROR:"))]
+    # The last line of an exception, where no warning was printed before it.
+    telling = list(dict.fromkeys(telling)) or [line for line in lines if "Error" in line][-1:]
+    shown = [line.replace(f"{project.root}{os.sep}", "") for line in telling[:SHOWN]]
+    more = [f"{len(telling) - SHOWN} more"] if len(telling) > SHOWN else []
+    head = f"the book was not built, see {project.label(log)}"
+    return "\n  ".join([head, *shown, *more])
+
+
+def _inputs(project: Project) -> dict[str, str | None]:
+    """Everything the book may be made of, by digest: rather too much than too little."""
+    generated = project.book / "notebooks"
+    folders = [project.book, project.data, project.root / PACKAGE, project.runs]
+    files = [path for folder in folders for path in files_below(folder)]
+    files += [path for pattern in _TOP_LEVEL for path in project.root.glob(pattern)]
+    return _labelled(project.root, [p for p in files if not p.is_relative_to(generated)])
+
+
+def _labelled(folder: Path, files: list[Path]) -> dict[str, str | None]:
+    digests = Digests()
+    return {
+        (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix(): digests.of(
+            path
+        )
+        for path in files
+    }
+
+
+def _stale_because(html: Path, record: Path, inputs: dict[str, str | None]) -> str | None:
+    try:
+        state = json.loads(record.read_text(encoding="utf-8"))
+        known_inputs, known_pages = state["inputs"], state["pages"]
+    except (OSError, ValueError, KeyError):
+        return "no earlier book"
+    for label in sorted(inputs.keys() | known_inputs.keys()):
+        if inputs.get(label) != known_inputs.get(label):
+            return f"{label} changed"
+    if not html.is_dir() or _labelled(html, files_below(html)) != known_pages:
+        return "its pages were altered"
+    return None
