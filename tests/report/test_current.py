@@ -142,3 +142,16 @@ def test_other_columns_are_named():
     assert list(table_differences("a,b\n1\n", "a,b\n1,2\n")) == [
         "row 1: committed 1 values, computed 2"
     ]
+
+
+def test_a_committed_picture_is_kept_current_and_no_other_is_added(project):
+    chart = project.runs / "cost" / "fig-share" / "chart.svg"
+    chart.write_text("<svg>new</svg>")
+    assert differences(project) == []
+    picture = project.committed / "cost" / "fig-share.svg"
+    picture.write_text("<svg>old</svg>")
+    assert differences(project) == ["figure fig-share: the committed picture is another one"]
+    assert accept(project) == ["wrote data/results/cost/fig-share.svg"]
+    assert differences(project) == []
+    chart.unlink()
+    assert differences(project) == ["figure fig-share: committed, but no notebook computes it"]

@@ -2,7 +2,8 @@
 
 ``data/results/<notebook>/<id>.csv`` is the table behind each figure and table, and ``numbers.csv``
 holds the numbers of the prose. Numbers may differ by rounding (1e-12 relative) if they are not
-whole; everything else must be equal.
+whole; everything else must be equal. A picture that was committed beside its table, as
+``<id>.svg`` (the README shows one), is kept current with it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ def differences(project: Project) -> list[str]:
             lines.append(f"{name}: computed, but not committed")
         else:
             text = (project.committed / place).read_text(encoding="utf-8")
+            if place.suffix == ".svg":
+                lines += [f"{name}: the committed picture is another one"] * (text != fresh[place])
+                continue
             found = [f"{name}, {one}" for one in table_differences(text, fresh[place])]
             lines += found[:SHOWN]
             if len(found) > SHOWN:
@@ -112,7 +116,7 @@ def _name(place: Path) -> str:
 
 
 def _committed(project: Project) -> list[Path]:
-    return sorted(project.committed.glob("*/*.csv"))
+    return sorted([*project.committed.glob("*/*.csv"), *project.committed.glob("*/*.svg")])
 
 
 def _fresh(project: Project) -> dict[Path, str]:
@@ -123,6 +127,9 @@ def _fresh(project: Project) -> dict[Path, str]:
         for table in folder.glob("*/data.csv"):
             place = Path(name, f"{table.parent.name}.csv")
             found[place] = table.read_text(encoding="utf-8")
+            picture = table.with_name("chart.svg")
+            if picture.exists() and (project.committed / place).with_suffix(".svg").exists():
+                found[place.with_suffix(".svg")] = picture.read_text(encoding="utf-8")
         numbers = folder / "numbers.json"
         if numbers.exists():
             text = _numbers_table(json.loads(numbers.read_text(encoding="utf-8")))

@@ -15,6 +15,9 @@ __all__ = ["WIDTH", "ascii_table", "ascii_text", "wrapped"]
 WIDTH: Final = 72
 """Columns of running text: two levels of quoting still fit a terminal of 80."""
 
+_CELL: Final = 36
+"""Columns of a table's cell before its text is broken."""
+
 _SIGNS: Final = str.maketrans(
     {
         "–": "-",
@@ -72,15 +75,17 @@ def ascii_table(data: pl.DataFrame, headers: dict[str, str] | None = None) -> st
         Lines without trailing blanks, no tabs.
     """
     names = [(headers or {}).get(name, name) for name in data.columns]
-    rows = [[_cell(value) for value in row] for row in data.iter_rows()]
+    # broken here: tabulate, when it breaks lines itself, takes "16,384" for an int and fails
+    rows = [
+        [textwrap.fill(_cell(value), _CELL, break_long_words=False) for value in row]
+        for row in data.iter_rows()
+    ]
     align = ["right" if dtype.is_numeric() else "left" for dtype in data.dtypes]
-    wide = [36 if dtype == pl.String else None for dtype in data.dtypes]
     text = tabulate(
         rows,
         headers=[ascii_text(name) for name in names],
         tablefmt="simple",
         colalign=align if rows else None,
-        maxcolwidths=wide if rows else None,
         disable_numparse=True,
     )
     return "\n".join(line.rstrip() for line in text.splitlines())
