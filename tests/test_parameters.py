@@ -52,7 +52,7 @@ def test_checked_parameters_do_not_change():
         ({"budget": float("nan")}, "$.budget", "out of range"),
         ({"platform": "x86_64-4leve"}, "$.platform", "unknown"),
         ({"platforms": ["i386", "vax"]}, "$.platforms[1]", "unknown"),
-        ({"run": "smp3"}, "$.run", "unknown"),
+        ({"run": "smp3"}, "$.run", "no such recorded run"),
         ({"colour": "red"}, "parameter", "unknown name"),
     ],
 )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from vmalloc_model.datafiles import data_path, read_toml
-from vmalloc_model.errors import FileError, InputError
+from vmalloc_model.errors import FileError, InputError, nearest
 from vmalloc_model.traces.ftrace import ALLOC, read_ftrace
 from vmalloc_model.traces.oplog import (
     HEADER,
@@ -295,13 +294,12 @@ def _commonest(vstart: npt.NDArray[np.uint64], vend: npt.NDArray[np.uint64]) -> 
 def _own_file(name: str | Path, where: str) -> Path:
     path = Path(name)
     if not path.is_file():
-        known = load_runs()
-        near = difflib.get_close_matches(str(name), known, n=len(known), cutoff=0)
+        known = ", ".join(nearest(str(name), load_runs()))
         raise InputError(
             where,
             "no such recorded run, and no such file",
             value=str(name),
-            allowed=f"{', '.join(near)}, or the path of a trace",
+            allowed=f"{known}, or the path of a trace",
         )
     return path
 
