@@ -72,7 +72,7 @@ def test_every_requirement_is_locked_with_a_hash(name):
 
 @pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
 def test_what_is_wanted_is_locked(name):
-    wanted = re.findall(r"^([A-Za-z0-9_-]+)", read(f"{name}.in"), re.MULTILINE)
+    wanted = re.findall(r"^([A-Za-z0-9][\w-]*)", read(f"{name}.in"), re.MULTILINE)
     locked = set(re.findall(r"^([a-z0-9._-]+)==", read(f"{name}.txt"), re.MULTILINE))
     assert wanted
     assert {w.lower().replace("_", "-") for w in wanted} <= locked

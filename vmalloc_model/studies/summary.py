@@ -1,0 +1,164 @@
+"""Chapter *Summary*: the claims with their verdicts, and the sentences about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from vmalloc_model.claims.claim import TOPICS, VERDICTS, Claim, Finding, load_claims, numbers_text
+from vmalloc_model.claims.evaluation import run_checks
+from vmalloc_model.claims.evidence import Evidence
+from vmalloc_model.errors import InputError
+from vmalloc_model.units import share_text
+
+__all__ = [
+    "TITLES",
+    "claims",
+    "reason",
+    "right",
+    "say_budget",
+    "say_claims",
+    "say_right",
+    "say_verdicts",
+    "shown",
+    "verdicts",
+]
+
+TITLES: Final = {
+    "coverage": "1 coverage",
+    "amortisation": "2 amortisation",
+    "cost": "3 address space",
+    "mechanism": "how it works",
+    "text": "trees, comments, size",
+}
+"""Topic of a claim -> what the tables call it."""
+
+
+def claims(evidence: Evidence) -> pl.DataFrame:
+    """Every claim with its verdict.
+
+    Returns
+    -------
+    polars.DataFrame
+        id, topic, claim (in our words, with its place), verdict, numbers, because; in the order
+        of the mail.
+    """
+    rows = [_row(claim, finding) for claim, finding in run_checks(evidence)]
+    return pl.DataFrame(rows)
+
+
+def _row(claim: Claim, finding: Finding) -> dict[str, str]:
+    return {
+        "id": claim.id,
+        "topic": TITLES[claim.topic],
+        "claim": f"{claim.text} ({claim.part}, {claim.place})",
+        "verdict": finding.verdict,
+        "numbers": numbers_text(finding.numbers),
+        "because": finding.because,
+    }
+
+
+def shown(table: pl.DataFrame) -> pl.DataFrame:
+    """Narrow `claims` to a page: claim (with its id), verdict, numbers, because."""
+    claim = pl.col("id") + ": " + pl.col("claim")
+    return table.select(claim.alias("claim"), "verdict", "numbers", "because")
+
+
+def verdicts(table: pl.DataFrame) -> pl.DataFrame:
+    """Count the verdicts of `claims` by topic; the last row sums them up.
+
+    Returns
+    -------
+    polars.DataFrame
+        topic, one column per verdict, claims.
+    """
+    rows = []
+    for topic in [TITLES[topic] for topic in TOPICS] + ["all"]:
+        part = table if topic == "all" else table.filter(pl.col("topic") == topic)
+        counts: dict[str, int] = {one: int((part["verdict"] == one).sum()) for one in VERDICTS}
+        rows.append({"topic": topic, **counts, "claims": part.height})
+    return pl.DataFrame(rows)
+
+
+def say_verdicts(table: pl.DataFrame) -> str:
+    """Word the counts of `claims`."""
+    total = verdicts(table).row(-1, named=True)
+    parts = [f"{total[one]} {_VERBS[one][total[one] != 1]}" for one in VERDICTS if total[one]]
+    return f"Of {total['claims']} claims of the mail, {_joined(parts)}."
+
+
+_VERBS: Final = {
+    "holds": ("holds", "hold"),
+    "holds with conditions": ("holds with conditions", "hold with conditions"),
+    "contradicted": ("is contradicted", "are contradicted"),
+    "cannot be checked": ("cannot be checked", "cannot be checked"),
+}
+"""Verdict -> the verb for one claim and for several."""
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def say_budget(budget: float) -> str:
+    """Word where the budget comes from: from the mail if it is the share that it accepts."""
+    accepted = next(one.stated["share"] for one in load_claims() if one.id == "share-doubled")
+    if budget == accepted:
+        return f"The budget, {share_text(budget)}, is the largest share that the mail accepts."
+    return (
+        f"The budget, {share_text(budget)}, is a parameter of this run; the mail accepts "
+        f"{share_text(accepted)}."
+    )
+
+
+def say_claims(table: pl.DataFrame) -> str:
+    """Word the caption of the table of claims."""
+    return (
+        f"{say_verdicts(table)} Each verdict is computed by a check of that claim. "
+        '"By reading" marks what rests on a named source and was not run.'
+    )
+
+
+_WEIGHTY: Final = (
+    "fewer-visits",
+    "allocations-at-1mb",
+    "single-request-fits",
+    "reserved-2gb",
+    "arm64-negligible",
+    "vfree-unchanged",
+    "chunks-leak",
+    "allocations-at-4kb",
+    "range-128gb",
+)
+"""Claims that bear most on the constant and on what a chunk costs."""
+
+
+def right(table: pl.DataFrame) -> pl.DataFrame:
+    """Weighty claims of `claims` that hold as they stand: id, claim, because."""
+    found = table.filter(pl.col("id").is_in(_WEIGHTY), pl.col("verdict") == "holds")
+    return found.select("id", "claim", "because")
+
+
+def say_right(table: pl.DataFrame) -> str:
+    """Word the caption of `right`."""
+    whole = int((table["verdict"] == "holds").sum())
+    return (
+        f"What the mail gets right: {right(table).height} of the {whole} claims that hold without "
+        f"conditions, those that bear on the constant and on what a chunk costs."
+    )
+
+
+def reason(table: pl.DataFrame, id: str) -> str:
+    """Reason for the verdict on one claim.
+
+    Raises
+    ------
+    InputError
+        If there is no such claim.
+    """
+    found = table.filter(pl.col("id") == id)
+    if found.is_empty():
+        raise InputError("claim", "no such claim", value=id, allowed=", ".join(table["id"]))
+    return str(found["because"][0])
