@@ -15,6 +15,7 @@ from vmalloc_model.traces.oplog import (
     VM_MAP_RAM,
     read_oplog,
 )
+from vmalloc_model.traces.overlay import summarise_overlay
 
 __all__ = ["Mainline", "Overlay", "Stream", "read_mainline", "read_overlay", "read_stream"]
 
@@ -166,9 +167,10 @@ def read_overlay(run: str) -> Overlay:
     """
     found, log = _log(run)
     page_size, config = found.page_size, log.row(0, named=True)
+    overlay = summarise_overlay(log)
     hits = _of(log, "bump_hit")
     reserves = _of(log, "chunk_reserve").drop_nulls("addr")
-    if hits.is_empty() or reserves.is_empty():
+    if overlay is None or hits.is_empty() or reserves.is_empty():
         raise InputError("$.run", "no chunk was reserved in it", value=run)
     ineligible = _of(log, "bump_ineligible")
     outside = ineligible.filter(pl.col("flag") & 1 == 1)
@@ -182,19 +184,19 @@ def read_overlay(run: str) -> Overlay:
         cpus=found.cpus,
         nodes=int(config["node"]),
         allocations=_of(log, "alloc_done").height,
-        hits=hits.height,
-        misses=_of(log, "bump_miss").height,
+        hits=overlay.hits,
+        misses=overlay.misses,
         reserves=reserves.height,
-        failures=_of(log, "refill_fail").height,
+        failures=overlay.failed_refills,
         distinct_bases=reserves["addr"].n_unique(),
         chunk_sizes=tuple(int(size) for size in reserves["size"].unique().sort()),
         mean_payload=(requested - guarded * page_size) / hits.height,
         aligned_hits=hits.filter(pl.col("align") > page_size).height,
         freed_hits=_freed(log, hits),
         away_hits=hits.filter(home != pl.col("cpu") % config["node"]).height,
-        tails=_tails(log, reserves),
-        padding=_padding(hits),
-        pool_hits=_of(log, "pool_hit").height,
+        tails=overlay.tail,
+        padding=overlay.padding,
+        pool_hits=overlay.pool_hits,
         ineligible=ineligible.height,
         outside_window=outside.height,
         outside_window_hits=int((served & NOT_STANDARD_WINDOW != 0).sum()),
@@ -233,16 +235,3 @@ def _freed(log: pl.DataFrame, hits: pl.DataFrame) -> int:
         hits.select("addr", "seq").join(freed, on="addr").filter(pl.col("freed") > pl.col("seq"))
     )
     return later["seq"].n_unique()
-
-
-def _tails(log: pl.DataFrame, reserves: pl.DataFrame) -> int:
-    chunk = int(reserves["size"][0])
-    given_up = _of(log, "refill").filter(pl.col("value") != 0)
-    return int((chunk - given_up["size"].cast(pl.Int64)).sum())
-
-
-def _padding(hits: pl.DataFrame) -> int:
-    """Sum the gaps between successive areas of one chunk: ``value`` is its base."""
-    end = (pl.col("addr") + pl.col("size")).shift(1).over("value", order_by="seq")
-    gaps = hits.select(pl.col("addr") - pl.coalesce(end, pl.col("value"))).to_series()
-    return int(gaps.sum())
