@@ -19,6 +19,13 @@ def test_a_notebook_error_names_notebook_cell_and_error():
     assert str(error) == "notebook coverage, cell 7 (share = f()): ValueError: no"
 
 
+def test_an_unusable_input_speaks_first_in_a_notebook_too():
+    error = NotebookError("coverage", 4, "f(p.runs)", "FileError: x.gz, line 3: cut off")
+    assert str(error) == "x.gz, line 3: cut off (in notebook coverage, cell 4)"
+    assert error.from_input
+    assert not NotebookError("coverage", 4, "f()", "ValueError: no").from_input
+
+
 def test_every_error_is_one_line():
     for error in (
         InputError("a", "b", value="c\nd", allowed="e"),

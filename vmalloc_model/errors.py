@@ -87,7 +87,13 @@ class NotebookError(ModelError):
 
     def __init__(self, notebook: str, cell: int, first_line: str, error: str) -> None:
         self.notebook, self.cell, self.first_line, self.error = notebook, cell, first_line, error
-        super().__init__(f"notebook {notebook}, cell {cell} ({first_line}): {error}")
+        name, _, said = error.partition(": ")
+        self.from_input = name in (InputError.__name__, FileError.__name__)
+        """Whether an unusable input made the cell fail; then its own words come first."""
+        if self.from_input:
+            super().__init__(f"{said} (in notebook {notebook}, cell {cell})")
+        else:
+            super().__init__(f"notebook {notebook}, cell {cell} ({first_line}): {error}")
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -50,7 +50,8 @@ def _report(errors: Iterable[Exception]) -> int:
     for error in errors:
         text = "; ".join([str(error), *getattr(error, "__notes__", [])])
         click.echo(f"error: {text}", err=True)
-        status = max(status, 2 if isinstance(error, InputError) else 1)
+        unusable = isinstance(error, InputError) or getattr(error, "from_input", False)
+        status = max(status, 2 if unusable else 1)
     return status
 
 

@@ -228,6 +228,7 @@ def _check_out(project: Project, name: str, out: Path) -> None:
     if out.is_relative_to(project.runs) or project.root.is_relative_to(out):
         raise InputError("--out", "is a folder of the project", value=str(out), allowed="another")
     if not out.exists():
+        _check_writable(out)
         return
     if not out.is_dir():
         raise InputError("--out", "is not a folder", value=str(out))
@@ -242,6 +243,20 @@ def _check_out(project: Project, name: str, out: Path) -> None:
             value=str(out),
             allowed="a new folder, or that of such a run",
         )
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a new folder that cannot be made, before a notebook runs for nothing."""
+    parent = next(one for one in out.parents if one.exists())
+    try:
+        tempfile.TemporaryDirectory(dir=parent).cleanup()
+    except OSError as error:
+        raise InputError(
+            "--out",
+            f"cannot be written ({error.strerror})",
+            value=str(out),
+            allowed="a folder in which you may write",
+        ) from None
 
 
 def _remove_orphans(project: Project, names: Sequence[str], say: Say) -> None:
