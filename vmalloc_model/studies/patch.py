@@ -14,6 +14,7 @@ from vmalloc_model.errors import FileError
 __all__ = [
     "PATH_KINDS",
     "STATE_KINDS",
+    "chunk_of_the_diff",
     "diagram",
     "disagreements",
     "say_disagreements",
@@ -92,22 +93,22 @@ def diagram(name: str) -> pl.DataFrame:
 def say_path(table: pl.DataFrame) -> str:
     """Caption of the request's path: how many of its steps take the global lock."""
     boxes = table.filter(pl.col("element") == "box")
+    steps = boxes.filter(~pl.col("kind").is_in(["start", "end"])).height
     visits = boxes.filter(pl.col("kind") == "global").height
     return (
-        f"The path of one request in 10/12 as posted: {boxes.height} steps, {visits} of them under "
-        "the lock of the global allocator. Every address, wherever it comes from, ends in the same "
-        "busy tree. A request that is not eligible costs no refill."
+        f"The path of one request in 10/12 as posted: {visits} of its {steps} steps take the lock "
+        "of the global allocator. Every address, wherever it comes from, is entered in a busy tree "
+        "chosen by the address, as before. A request that is not eligible costs no refill."
     )
 
 
 def say_states(table: pl.DataFrame) -> str:
-    """Caption of the chunk's states: which of them lead back to free address space."""
-    ends = table.filter((pl.col("element") == "box") & (pl.col("kind") == "lost")).height
+    """Caption of the chunk's states; whether one of them is a dead end is read off the table."""
+    lost = table.filter((pl.col("element") == "box") & (pl.col("kind") == "lost")).height
     return (
         "What becomes of a chunk. In 10/12 (by the diff) it never returns as a whole: its areas go "
-        "back one by one. After 12/12 (by reading) it returns whole when its last area is freed, "
-        "unless it was already empty when a refill replaced it: states without a way back here: "
-        f"{ends}."
+        "back one by one. After 12/12 (by reading) it returns whole when its last area is freed"
+        + ("; one that is already empty when a refill replaces it is lost." if lost else ".")
     )
 
 
@@ -176,10 +177,15 @@ def say_disagreements(table: pl.DataFrame) -> str:
     in_comment = table.filter(pl.col("comment") != "-").height
     return (
         f"{table.height} points on which commit message, comments and diff of the same mail do not "
-        f"agree; on {in_comment} of them a comment in the diff has its say. The message describes "
-        f"the state after 12/12. All {table['evidence'].sum()} pieces of evidence were looked up "
-        "in the mail when this table was made."
+        f"agree; on {in_comment} of them a comment in the diff has its say. All "
+        f"{table['evidence'].sum()} pieces of evidence were looked up in the mail when this table "
+        "was made."
     )
+
+
+def chunk_of_the_diff(patch: Patch | None = None) -> int:
+    """Bytes of ``VMAP_BUMP_CHUNK_SIZE`` as the diff defines it."""
+    return (patch or read_patch()).size_of("VMAP_BUMP_CHUNK_SIZE")
 
 
 def size_of_the_diff(patch: Patch | None = None) -> tuple[int, int]:
