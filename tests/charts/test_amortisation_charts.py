@@ -72,6 +72,14 @@ def test_chunk_bytes_shows_the_sum_of_what_is_not_payload():
     assert svg.count('aria-roledescription="bar"') == 4 * 4
 
 
+def test_the_legend_of_chunk_bytes_leaves_its_columns_to_the_page():
+    """Four columns are wider than a phone; the page stacks legends that do not fix their own."""
+    made = chunk_bytes.chart(chunk_bytes_table(["smp4-sync"], 64 * MIB)).to_dict()
+    colours = [part["encoding"]["color"] for row in made["vconcat"] for part in row["layer"][:1]]
+    assert colours
+    assert all("columns" not in (colour.get("legend") or {}) for colour in colours)
+
+
 def test_ticks_of_sizes_and_counts():
     assert sizes.size_ticks(4096, MIB) == [4096, 16384, 65536, 262144, MIB]
     assert sizes.count_axis("n", 0.5, 250).to_dict()["values"] == [1, 10, 100]

@@ -7,6 +7,8 @@ from vmalloc_model.claims.claim import VERDICTS, load_claims
 from vmalloc_model.claims.evaluation import run_checks
 from vmalloc_model.claims.evidence import Evidence
 from vmalloc_model.errors import FileError, InputError
+from vmalloc_model.studies import answer
+from vmalloc_model.units import size_text
 
 PATCH = "patch/patch-10-of-12.txt"
 FACTS = "kernel-facts.toml"
@@ -226,6 +228,58 @@ def test_other_data_turn_the_verdict(id, findings, found, data):
     assert turned.verdict == verdict
     assert turned.verdict != findings[id].verdict
     assert turned.numbers or id == "fast-path"
+
+
+@pytest.mark.parametrize("guard_pages", [0, 1])
+@pytest.mark.parametrize("barely", [0.3, 1.0])
+def test_argument_2_saves_less_from_the_same_chunks_on_as_in_the_summary(
+    found, guard_pages, barely
+):
+    reading = answer.Reading(4096, guard_pages, "x86_64-4level", "smp1", barely, 0.032)
+    small, _, large = answer.allowed(reading).filter(
+        argument="2 amortisation", premises=answer.CHECKED
+    )["low"]
+    because = found("three-constraints", guard_pages=guard_pages, barely=barely).because
+    visits = "1 visit" if barely == 1 else "0.3 visits"
+    assert (
+        f"less than {visits} per 1,000 allocations from {size_text(small)} at a mean of 4 KiB and "
+        f"{size_text(large)} at a mean of 1 MiB on"
+    ) in because
+
+
+def test_a_chunk_that_admits_no_request_is_no_end_of_argument_2(found, data):
+    data("premises.toml", ('value = "1M"', 'value = "4M"'))
+    numbers = found("three-constraints", barely=1e9, guard_pages=0).numbers
+    assert numbers["argument 2 at 4 MiB:"] == "8 MiB"
+
+
+@pytest.mark.parametrize("platform", ["x86_64-4level", "riscv32"])
+def test_callers_named_are_all_or_called_the_largest(found, platform):
+    finding = found("largest-callers", platform=platform)
+    many = finding.numbers["larger callers there"]
+    inside = finding.because.partition("section, ")[2].partition(". Recorded")[0]
+    assert inside.count(",") + inside.count(" and ") + 1 == min(many, 3)
+    assert ("(the largest: " in inside) == (many > 3)
+
+
+def test_few_larger_callers_are_all_named():
+    callers = Evidence().callers
+    few = callers.filter(
+        (pl.col("payload") < (6 << 20))
+        | pl.col("id").is_in(["kvmalloc", "zram-table"])
+        | pl.col("id").str.contains("^(module|bpf-jit)-")
+    )
+    evidence = Evidence()
+    evidence.__dict__["callers"] = few
+    [finding] = [one for claim, one in run_checks(evidence) if claim.id == "largest-callers"]
+    assert "2 other callers there can ask for more than the largest section, 6.68 MiB " in (
+        finding.because
+    )
+    assert "(kvmalloc and zram-table). Recorded" in finding.because
+    evidence.__dict__["callers"] = few.filter(~pl.col("id").is_in(["kvmalloc", "zram-table"]))
+    [finding] = [one for claim, one in run_checks(evidence) if claim.id == "largest-callers"]
+    assert "0 other callers there" in finding.because
+    assert "6.68 MiB. Recorded" in finding.because
 
 
 def test_a_changed_range_changes_verdict_numbers_and_prose(findings, found, data):

@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 from vmalloc_model.datafiles import ROOT, data_path
 from vmalloc_model.errors import InputError
 from vmalloc_model.platforms import load_platforms
-from vmalloc_model.studies import address_space, address_stated
+from vmalloc_model.runs import find_run, measured_overlay
+from vmalloc_model.studies import address_measured, address_space, address_stated
 from vmalloc_model.studies.platform_rows import chosen, end_text, range_text
+from vmalloc_model.traces.oplog import read_oplog
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+RFC10 = address_measured.MeasuredChunks("oplog-rfc10", 2, 64 * MIB, 71, 0, 222_031_872)
 SOME = ["x86_64-4level", "i386", "riscv32", "arm64-36bit-16k", "mips64-64k"]
 
 
@@ -79,6 +82,7 @@ def test_reserved_shares_as_written_out(counts, chunk, shares):
         assert row["band_index"] == sum(share >= limit for limit in shares)
         assert row["possible"] == (row["cpus"] <= one.nr_cpus_max)
         assert row["chunks_fit"] == one.usable_size // chunk
+        assert row["overfull_from"] * chunk > one.size >= (row["overfull_from"] - 1) * chunk
 
 
 def test_a_share_on_a_limit_belongs_to_the_band_above():
@@ -90,10 +94,12 @@ def test_a_share_on_a_limit_belongs_to_the_band_above():
 def test_the_reserved_caption_names_the_ranges_that_are_too_small():
     table = address_space.reserved_over_cpus(SOME, [1, 32, 512, 8192], 64 * MIB)
     said = address_space.say_reserved(table, 64 * MIB)
-    assert "i386 (from 32 CPUs on)" in said
-    assert "arm64-36bit-16k (from 512 CPUs on)" in said
+    # the counts shown are 32 and 512; the ranges are full earlier
+    assert "i386 (from 2 CPUs on)" in said
+    assert "riscv32 (from 9 CPUs on)" in said
+    assert "arm64-36bit-16k (from 462 CPUs on)" in said
     # 8,192 CPUs are possible on x86_64 only, and less than 2 % there
-    assert said.endswith("at most 1.56 % (x86_64-4level, 8,192 CPUs).")
+    assert said.endswith("at most 1.56 % at the CPU counts shown (x86_64-4level, 8,192 CPUs).")
 
 
 @pytest.mark.parametrize(
@@ -221,11 +227,46 @@ def test_the_calculators_caption():
     assert "With 64 CPUs, chunks of 16 MiB reserve 1 GiB, which is 1.56 % of the 64 GiB" in said
 
 
+# --- a recorded run ------------------------------------------------------------------------------
+
+
+def test_what_chunks_took_page_by_page():
+    found = address_measured.measured_chunks("oplog-rfc10")
+    overlay = measured_overlay("oplog-rfc10")
+    assert found == RFC10
+    assert (found.chunks, found.reused) == (overlay.refills, overlay.reused)
+    assert found.reserved == 71 * 64 * MIB
+    # every page of every chunk, taken or not
+    taken = {base: bytearray(64 * MIB // 4096) for base in overlay.chunks["base"]}
+    log = read_oplog(find_run("oplog-rfc10").path).filter(pl.col("addr").is_not_null())
+    changes = log.filter(pl.col("op").is_in(["chunk_reserve", "tree_alloc", "tree_free"]))
+    for op, addr, size in changes.select("op", "addr", "size").iter_rows():
+        for base, pages in taken.items():
+            if base <= addr < base + 64 * MIB:
+                first, count = (addr - base) // 4096, size // 4096
+                now = int(op != "tree_free")
+                assert pages[first : first + count] == bytes([1 - now]) * count
+                pages[first : first + count] = bytes([now]) * count
+    assert found.taken == 4096 * sum(sum(pages) for pages in taken.values())
+
+
+def test_a_run_without_the_overlay_is_refused():
+    with pytest.raises(InputError, match="no overlay"):
+        address_measured.measured_chunks("oplog-stock")
+
+
+def test_addresses_at_the_ends_of_chunks():
+    bases = pl.Series([8, 32], dtype=pl.UInt64).to_numpy()
+    addresses = pl.Series([0, 7, 8, 15, 16, 31, 32, 39, 40], dtype=pl.UInt64).to_numpy()
+    found = address_measured._inside(addresses, bases, 8).tolist()
+    assert found == [False, False, True, True, False, False, True, True, False]
+
+
 # --- as stated and as checked --------------------------------------------------------------------
 
 
 def quantity(name):
-    rows = address_stated.cost_as_stated().rows(named=True)
+    rows = address_stated.cost_as_stated(RFC10).rows(named=True)
     return next(row for row in rows if row["quantity"].startswith(name))
 
 
@@ -254,6 +295,9 @@ def quantity(name):
         ),
         # "(256 PB vmalloc), the cost is negligible"
         ("share of the arm64", "1 in 134,217,728", "0.0016 % to 0.004 %"),
+        # "Each CPU pins a chunk-sized reservation"
+        ("chunks that 2 CPUs reserve in all (MEASURED)", "2 (128 MiB)", "71 (4.438 GiB)"),
+        ("taken of these chunks at the end (MEASURED)", "128 MiB", "211.746 MiB"),
     ],
 )
 def test_the_numbers_of_argument_3(name, stated, checked):
@@ -264,8 +308,30 @@ def test_the_numbers_of_argument_3(name, stated, checked):
 
 def test_what_the_mail_says_is_in_the_mail():
     mail = " ".join(data_path("patch/patch-10-of-12.txt").read_text(encoding="utf-8").split())
-    for row in address_stated.cost_as_stated().iter_rows(named=True):
+    for row in address_stated.cost_as_stated(RFC10).iter_rows(named=True):
         assert row["mail"] in mail, row["mail"]
+
+
+def test_only_the_last_two_rows_are_measured():
+    table = address_stated.cost_as_stated(RFC10)
+    marked = table["quantity"].str.contains("MEASURED").to_list()
+    assert marked == [False] * (table.height - 2) + [True] * 2
+    said = address_stated.say_cost_as_stated(RFC10)
+    assert "in oplog-rfc10, 2 CPUs reserved 71 chunks, 4.438 GiB; 211.746 MiB of it" in said
+    assert said.endswith("The argument counts 128 MiB.")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "taken", "moved"),
+    [
+        (71, 212 * MIB, ["used-up chunks are replaced", "what is left in used-up chunks"]),
+        (2, 128 * MIB, ["none", "none"]),
+        (1, 60 * MIB, ["CPUs without a chunk", "areas given back"]),
+    ],
+)
+def test_what_makes_a_measured_difference(chunks, taken, moved):
+    measured = RFC10._replace(chunks=chunks, taken=taken)
+    assert address_stated.cost_as_stated(measured)["moved_by"].to_list()[-2:] == moved
 
 
 def test_the_mails_share_is_that_of_8192_cpus():
@@ -274,11 +340,11 @@ def test_the_mails_share_is_that_of_8192_cpus():
 
 
 def test_the_captions_as_the_data_stands():
-    said = address_stated.say_cost_as_stated()
+    said = address_stated.say_cost_as_stated(RFC10)
     assert "the share is 1.6 %" in said
     assert "256 times less" in said
     assert "negligible, as the mail says" in said
-    assert said.endswith("though no range there has the size that it names.")
+    assert "though no range there has the size that it names. The last two rows" in said
     said = address_stated.say_ranges(address_stated.ranges())
     assert "No platform has a range of 128 GiB" in said
     assert "the largest of all is 16 PiB (riscv64-sv57)" in said
@@ -290,7 +356,7 @@ def test_the_captions_as_the_data_stands():
 def test_another_x86_64_range_changes_numbers_and_sentences(data):
     data("platforms.csv", "0xffffc90000000000,35184372088832", "0xffffc90000000000,137438953472")
     assert quantity("share of the x86_64")["checked"] == "1.56 %"
-    said = address_stated.say_cost_as_stated()
+    said = address_stated.say_cost_as_stated(RFC10)
     assert "The share on x86_64 is the one the mail gives" in said
     said = address_stated.say_ranges(address_stated.ranges())
     assert "128 GiB is the range of x86_64-4level" in said
@@ -303,7 +369,7 @@ def test_another_x86_64_range_changes_numbers_and_sentences(data):
 
 def test_a_small_arm64_range_is_not_called_negligible(data):
     data("platforms.csv", "0xffff800080000000,136473651183616", "0xffff800080000000,1099511627776")
-    said = address_stated.say_cost_as_stated()
+    said = address_stated.say_cost_as_stated(RFC10)
     assert "On arm64 with 52-bit addresses it is up to 0.2 %" in said
     assert "negligible" not in said
 

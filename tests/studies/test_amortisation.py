@@ -1,3 +1,4 @@
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,8 +146,13 @@ def test_the_caption_of_doubling_says_both():
     means = [4096, 16384, MIB]
     table = amortisation.doubling_table(CHUNKS, 64 * MIB, means, 4096, 1, 1.0)
     text = amortisation.say_doubling(table, 64 * MIB, 1.0)
-    assert text.startswith("Doubling the chunk divides the visits by 2 to 2.33")
-    assert "fewer than 1 for a mean of 4 KiB and 16 KiB; 8 for 1 MiB." in text
+    admitted = table.filter(pl.col("allocations") > 0)["ratio"]
+    assert text.startswith(
+        "Wherever a chunk shown admits the mean, doubling it divides the visits by "
+        f"{admitted.min():.3g} to {admitted.max():.3g}: the ratio has no knee. Elsewhere every "
+        "allocation is a visit."
+    )
+    assert "less than 1 for a mean of 4 KiB and 16 KiB; 8 for 1 MiB." in text
     assert "is 4 MiB for 4 KiB, 16 MiB for 16 KiB and 512 MiB for 1 MiB." in text
 
 
@@ -155,12 +161,32 @@ def test_the_caption_of_doubling_follows_the_criterion():
     strict = amortisation.doubling_table(CHUNKS, 64 * MIB, means, 4096, 1, 1e-6)
     text = amortisation.say_doubling(strict, 64 * MIB, 1e-6)
     assert "allocations, 0.061 for 4 KiB and 8 for 1 MiB. For 4 KiB and 1 MiB no chunk" in text
+    small = amortisation.doubling_table([4 * MIB], 4 * MIB, [MIB], 4096, 1, 1.0)
+    assert ", 190 for 1 MiB." in amortisation.say_doubling(small, 4 * MIB, 1.0)
     lax = amortisation.doubling_table(CHUNKS, 64 * MIB, means, 4096, 1, 5000.0)
     text = amortisation.say_doubling(lax, 64 * MIB, 5000.0)
-    assert "fewer than 5,000 for a mean of 4 KiB and 1 MiB." in text
+    assert "less than 5,000 for a mean of 4 KiB and 1 MiB." in text
     assert "no chunk shown" not in text
+    assert "Elsewhere every allocation is a visit." in text
+    all_fit = amortisation.doubling_table([64 * MIB], 64 * MIB, means, 4096, 1, 1.0)
+    assert "Elsewhere" not in amortisation.say_doubling(all_fit, 64 * MIB, 1.0)
     none = amortisation.doubling_table([MIB], MIB, [MIB], 4096, 1, 1.0)
     assert amortisation.say_doubling(none, MIB, 1.0).startswith("No mean payload shown is eligible")
+
+
+def test_where_a_chunk_does_not_admit_the_mean_every_allocation_is_a_visit():
+    table = amortisation.doubling_table(CHUNKS, 64 * MIB, [4096, MIB], 4096, 1, 1.0)
+    beyond = table.filter(allocations=0)
+    assert beyond.select("chunk_size", "visits").rows() == [(MIB, 1000), (2 * MIB, 1000)]
+    # these two are why the sentence is about chunks that admit the mean
+    assert [round(ratio, 3) for ratio in beyond["ratio"]] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("visits", "text"), [(1.0, "1 visit"), (0.5, "0.5 visits"), (2.0, "2 visits")]
+)
+def test_visits_are_counted_in_words(visits, text):
+    assert amortisation.visits_text(visits) == text
 
 
 def test_the_threshold_is_the_last_change():

@@ -87,7 +87,15 @@ def test_no_section_was_in_the_standard_window():
     named = eligibility.module_window(["smp1", "oplog-stock", "oplog-rfc10"])
     assert named.rows() == [("oplog-stock", 428, 0), ("oplog-rfc10", 428, 0)]
     text = eligibility.say_module_window(["oplog-rfc10"])
-    assert text.endswith("are none of the 428 in oplog-rfc10.")
+    assert text == (
+        "Where a recording names the caller, none of the 428 requests for module sections in "
+        "oplog-rfc10 is in the standard window."
+    )
+    both = eligibility.say_module_window(["oplog-stock", "oplog-rfc10"])
+    assert both.endswith(
+        "none of the 428 requests for module sections in oplog-stock and none of the 428 in "
+        "oplog-rfc10 are in the standard window."
+    )
     assert "do not name" in eligibility.say_module_window(["smp1"])
 
 

@@ -137,12 +137,23 @@ def test_the_caption_compares_neighbours():
     by = dict(table.select("chunk_size", "visits").rows())
     text = refills.say_refills(table, 64 * MIB)
     up, beyond = by[32 * MIB] / by[64 * MIB], by[64 * MIB] / by[128 * MIB]
-    assert f"Doubling up to 64 MiB divides that by {up:.3g}." in text
-    assert f"Doubling beyond 64 MiB divides that by {beyond:.3g}." in text
+    assert (
+        f" Going from 32 MiB to 64 MiB divides that by {up:.3g}; "
+        f"going from 64 MiB to 128 MiB divides that by {beyond:.3g}."
+    ) in text
     assert "logged" not in text
     alone = refills.say_refills(table, 128 * MIB)
-    assert "Doubling up to" in alone
-    assert "Doubling beyond" not in alone
+    assert f" Going from 64 MiB to 128 MiB divides that by {beyond:.3g}." in alone
+    assert "256 MiB" not in alone
+    assert "Going" not in refills.say_refills(table.filter(chunk_size=64 * MIB), 64 * MIB)
+
+
+def test_the_caption_speaks_of_two_steps_only():
+    """Other doublings of the table, whose ratios differ, are in no sentence."""
+    chunks = [MIB << k for k in range(11)]
+    table = refills.refills_table(["smp1"], chunks)
+    few = table.filter(pl.col("chunk_size").is_in([32 * MIB, 64 * MIB, 128 * MIB]))
+    assert refills.say_refills(table, 64 * MIB) == refills.say_refills(few, 64 * MIB)
 
 
 def test_the_summary_has_one_row_for_each_chunk():

@@ -1,5 +1,6 @@
 """The Summary's tables and sentences: computed, and true when the data change."""
 
+import dataclasses
 import re
 
 import polars as pl
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmalloc_model.callers import load_modules
+from vmalloc_model.callers import ARCHES, load_callers, load_modules
 from vmalloc_model.claims.claim import VERDICTS, load_claims
+from vmalloc_model.claims.evaluation import run_checks
 from vmalloc_model.claims.evidence import Evidence
 from vmalloc_model.claims.patch import read_patch
 from vmalloc_model.datafiles import ROOT
@@ -83,7 +85,7 @@ def test_a_changed_range_changes_the_sentence_about_space(changed):
         "0xffffc90000000000,137438953472",
     )
     after = answer.say_answer(answer.allowed(READING), READING, CHUNK)["answer-space"]
-    assert "1.56 % of the range" in after
+    assert "1.56 % of the x86_64 range (4-level page tables)" in after
     assert "0.0061 %" not in after
 
 
@@ -103,7 +105,54 @@ def test_platforms_without_room_are_those_whose_chunks_do_not_fit():
     said = answer.say_answer(answer.allowed(READING), READING, CHUNK)["answer-space"]
     for platform in load_platforms().values():
         full = platform.nr_cpus_default * CHUNK > platform.usable_size
-        assert (platform.id in said.rpartition("do not fit at all on")[2]) == full
+        assert (platform.id in said.rpartition("not room for one chunk each on")[2]) == full
+
+
+def test_the_answer_depends_on_the_request_when_only_some_give_the_chunk():
+    said = answer.say_answer(answer.allowed(READING), READING, CHUNK)["answer-checked"]
+    assert said == (
+        "From sourced premises it depends on which request must fit: 64 MiB follows for the "
+        "largest module file (27.948 MiB); 32 MiB with a guard page needs 128 MiB, the largest "
+        "module section (6.68 MiB) 16 MiB. Arguments 2 and 3 fix no size, since the mail names no "
+        "threshold for them."
+    )
+    bare = reading(guard_pages=0)
+    said = answer.say_answer(answer.allowed(bare), bare, CHUNK)["answer-checked"]
+    assert "follows for 32 MiB with no guard page and the largest module file" in said
+
+
+def test_when_no_request_gives_the_chunk_the_answer_is_no(changed):
+    changed("modules-debian-6.12.117-amd64.csv", "29305335", "41943040")
+    said = answer.say_answer(answer.allowed(READING), READING, CHUNK)["answer-checked"]
+    assert said.startswith(
+        "From sourced premises, no: 32 MiB with a guard page needs 128 MiB, the largest module "
+        "file (40 MiB) 128 MiB, the largest module section (6.68 MiB) 16 MiB."
+    )
+    assert "64 MiB" not in said
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(1e-6, 1), st.sampled_from(["x86_64-4level", "arm", "i386"]))
+def test_the_caption_names_the_ends_that_the_bars_have(budget, platform):
+    one = reading(budget=budget, platform=platform)
+    table = answer.allowed(one)
+    said = answer.say_allowed(table, one, CHUNK)
+    checked = rows(table, "3", "as checked")
+    highs = [high for high in checked["high"] if high is not None]
+    assert ("no size from 1 MiB up stays within" in said) == (len(highs) < checked.height)
+    assert ("The upper end is" in said) == bool(highs)
+    if highs:
+        best = checked.sort("high", descending=True, nulls_last=True)["allows"][0]
+        assert f"The upper end is {best.removeprefix('up to ')} on " in said
+
+
+def test_the_caption_says_whose_thresholds_they_are():
+    one = reading(barely=2.5, budget=0.01)
+    said = answer.say_allowed(answer.allowed(one), one, CHUNK)
+    assert said.endswith(
+        "Thresholds of ours: doubling saves little below 2.5 visits per 1,000 allocations; one "
+        "chunk on every CPU may take 1 % of the range."
+    )
 
 
 POWERS = [answer.LEAST << shift for shift in range(17)]
@@ -163,6 +212,10 @@ def test_nothing_allowed_is_said_and_not_drawn():
     assert nothing["low"] is None
     assert nothing["allows"] == "nothing from 1 MiB to 64 GiB"
     assert "leave no chunk size" in answer.say_allowed(table, reading(budget=1e-9), CHUNK)
+    said = answer.say_answer(table, reading(budget=1e-9), CHUNK)["answer-stated"]
+    assert said.endswith(
+        "with 0.0000001 % of the range for all chunks the arguments leave no chunk size."
+    )
 
 
 def test_a_bound_beyond_the_axis_leaves_all_of_the_axis():
@@ -226,6 +279,20 @@ def test_a_premise_is_named_exactly_where_the_two_sides_differ():
         assert same or re.fullmatch(r"[\w ,]+ \(.+\)", row["moved_by"])
 
 
+@pytest.mark.parametrize("arch", ARCHES)
+def test_module_sections_are_looked_up_for_the_architecture(arch):
+    [window] = load_callers().filter(id="module-section")[f"window_{arch}"]
+    platform = next(one.id for one in load_platforms().values() if one.arch == arch)
+    row = arguments.three_arguments(reading(platform=platform)).row(2, named=True)
+    assert row["quantity"] == "1 coverage: module sections in the range"
+    assert row["checked"] == {
+        "standard": "yes",
+        "own": f"no ({arch})",
+        "fallback": f"only after their own ({arch})",
+    }.get(window)
+    assert (row["moved_by"] == "none") == (window == "standard")
+
+
 def test_without_guard_pages_the_guard_moves_nothing():
     table = arguments.three_arguments(reading(guard_pages=0))
     assert not table["moved_by"].str.starts_with("guard page").any()
@@ -274,9 +341,42 @@ def test_only_what_holds_is_called_right(claims):
     assert right.height > 3
     held = set(claims.filter(verdict="holds")["id"])
     assert set(right["id"]) <= held
+    left = claims.filter(pl.col("id").is_in(held - set(right["id"])))
+    assert set(left["topic"]) == {"trees, comments, size"}
+    assert "trees, comments, size" not in set(
+        claims.filter(pl.col("id").is_in(right["id"].to_list()))["topic"]
+    )
+    assert f"the other {left.height} are under" in summary.say_right(claims)
     turned = claims.with_columns(verdict=pl.lit("contradicted"))
     assert summary.right(turned).is_empty()
     assert f"{right.height} of the {len(held)} claims" in summary.say_right(claims)
+
+
+def test_the_gain_has_the_numbers_of_its_claim():
+    evidence = Evidence()
+    [finding] = [one for claim, one in run_checks(evidence) if claim.id == "fewer-visits"]
+    said = summary.say_gain(evidence)
+    before, after = (f"{number:.0f}" for number in finding.numbers.values())
+    assert f"cuts searches of the global free space from {before} to {after} per 1,000" in said
+    returns = re.findall(r"gave back ([\d,]+) .* and ([\d,]+) with it", finding.because)[0]
+    assert said.endswith(f"hardly change: {returns[0]} and {returns[1]}.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"tree_allocations": 15_000},
+            "does not cut searches of the global free space, 744 before",
+        ),
+        ({"tree_frees": 5_000}, "purges change: 9,963 and 5,000."),
+        ({"tree_frees": 12_000}, "purges change: 9,963 and 12,000."),
+    ],
+)
+def test_another_recording_gives_another_gain(fields, words):
+    evidence = Evidence()
+    evidence.__dict__["overlay"] = dataclasses.replace(evidence.overlay, **fields)
+    assert words in summary.say_gain(evidence)
 
 
 def test_the_budget_says_where_it_comes_from():

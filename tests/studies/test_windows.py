@@ -69,4 +69,15 @@ def test_the_caption_counts_callers(asked):
     ids = {caller for caller, _ in asked}
     everywhere = sum(all(asked[one, arch] == "standard" for arch in ARCHES) for one in ids)
     assert f"Of {len(ids)} callers {everywhere} ask for it" in say_windows()
-    assert f"module sections on {where(['module-section'])}" in say_windows()
+    assert say_windows().startswith(
+        f"Module sections ask for the standard window on {where(['module-section'])}, "
+        f"BPF JIT images on {where(['bpf-jit-image'])}. "
+    )
+
+
+def test_the_caption_names_the_callers_whose_window_is_kaslr_s(asked):
+    note = load_callers().filter(id="module-section")["note"].item()
+    assert "i386: the standard window without KASLR only" in note
+    own = {one for (one, arch), window in asked.items() if (arch, window) == ("i386", "own")}
+    assert own == {"module-section", "bpf-jit-image", "kprobe-page", "pcpu-areas"}
+    assert "module sections, BPF JIT images and kprobe pages on i386" in say_windows()

@@ -74,7 +74,8 @@ def _row(
             axis=alt.Axis(title=title if last else None, labels=last, ticks=last),
         ),
         x2="end:Q",
-        color=alt.Color("name:N", title=None, scale=scale, legend=alt.Legend(columns=4)),
+        # no columns: on a phone the page stacks the legend
+        color=alt.Color("name:N", title=None, scale=scale),
         tooltip=[
             alt.Tooltip("stream:N", title="recorded run, order"),
             alt.Tooltip("chunk:N", title="chunk size"),

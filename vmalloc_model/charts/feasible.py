@@ -20,7 +20,7 @@ def chart(table: pl.DataFrame, chunk_size: int) -> alt.LayerChart:
     """Draw the table of `vmalloc_model.studies.together.feasible`.
 
     One line per platform and machine, with a point at each power of two in it. An empty interval
-    is a dashed line from its high end to its low end, with a cross at both.
+    is a dotted line from its high end to its low end, with an arrow at both.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import polars as pl
 from vmalloc_model.claims.claim import Claim, Finding, Verdict, check, counted, guard_text, listed
 from vmalloc_model.claims.evidence import CHUNK, Evidence
 from vmalloc_model.constraints import (
+    allocations_per_refill,
     barely_improves,
     eligible_share,
     largest_eligible,
@@ -29,10 +30,7 @@ def three_constraints(claim: Claim, evidence: Evidence) -> Finding:
     page, need = evidence.page_size, stated.largest_request or 1
     bare = int(smallest_power_of_two_chunk(need, stated.page_size, stated.guard_pages))
     real = int(smallest_power_of_two_chunk(need, page, evidence.guard_pages))
-    knees = {
-        mean: _knee(mean, evidence, stated.guard_pages)
-        for mean in (stated.small_mean, stated.large_mean)
-    }
+    knees = {mean: _knee(mean, evidence) for mean in (stated.small_mean, stated.large_mean)}
     verdict: Verdict = "contradicted"
     if bare == claim.stated["chunk"]:
         verdict = "holds" if real == bare else "holds with conditions"
@@ -43,18 +41,20 @@ def three_constraints(claim: Claim, evidence: Evidence) -> Finding:
         | {f"argument 2 at {size_text(mean)}:": knee for mean, knee in knees.items()},
         f"From the mail's premises argument 1 alone gives {size_text(bare)}; with "
         f"{guard_text(evidence.guard_pages)} the same {size_text(need)} need {size_text(real)}. "
-        f"Argument 2 names no threshold (doubling saves less than {evidence.barely:g} visit per "
-        f"1,000 allocations from {second} on), argument 3 no budget.",
+        f"Argument 2 names no threshold (doubling saves less than {evidence.barely:g} "
+        f"visit{'' if evidence.barely == 1 else 's'} per 1,000 allocations from {second} on), "
+        f"argument 3 no budget.",
     )
 
 
-def _knee(mean: int, evidence: Evidence, guard_pages: int) -> str:
-    """Smallest power of two whose doubling barely improves, as text."""
+def _knee(mean: int, evidence: Evidence) -> str:
+    """Smallest power of two that serves the mean and whose doubling barely improves, as text."""
     powers = 2 ** np.arange(20, 41)
-    small = barely_improves(
-        powers, mean, evidence.page_size, guard_pages, threshold=evidence.barely
-    )
-    return size_text(int(powers[small][0])) if small.any() else f"more than {size_text(powers[-1])}"
+    layout = evidence.page_size, evidence.guard_pages
+    small = barely_improves(powers, mean, *layout, threshold=evidence.barely)
+    # a chunk that admits no request saves nothing by doubling, but serves nothing either
+    found = powers[small & (allocations_per_refill(powers, mean, *layout) > 0)]
+    return size_text(int(found[0])) if found.size else f"more than {size_text(powers[-1])}"
 
 
 @check("half-chunk-test")
@@ -126,10 +126,16 @@ def largest_callers(claim: Claim, evidence: Evidence) -> Finding:
         },
         f"On {evidence.machine.arch}, in the standard range: {listed(inside)} of the two"
         + (", but the buffer a module file is read into" if file else "")
-        + f". {larger.height} other callers there can ask for more than the largest section, "
-        f"{size_text(section)} ({listed(larger['id'].head(3).to_list())}). Recorded in other "
+        + f". {counted(larger.height, 'other caller')} there can ask for more than the largest "
+        f"section, {size_text(section)}{_named(larger['id'].to_list())}. Recorded in other "
         f"windows: {seen}.",
     )
+
+
+def _named(ids: list[str], most: int = 3) -> str:
+    """Name callers in brackets, the largest of them if there are more than `most`."""
+    largest = "the largest: " if len(ids) > most else ""
+    return f" ({largest}{listed(ids[:most])})" if ids else ""
 
 
 @check("module-size")

@@ -69,7 +69,8 @@ def reserved_over_cpus(
     polars.DataFrame
         One row per platform and count: platform, range, cpus, reserved (bytes), share, share_text,
         band ("below 1 %", "1 % to 10 %", ...; a limit belongs to the band above it), band_index
-        (0 is the lowest), chunks_fit, and possible: whether NR_CPUS can be that large.
+        (0 is the lowest), chunks_fit, overfull_from (first number of CPUs, shown or not, whose
+        chunks are more than the range), and possible: whether NR_CPUS can be that large.
     """
     platforms, counts = chosen(ids), sorted(cpu_counts)
     count = np.array(counts, dtype=np.int64)
@@ -91,6 +92,7 @@ def reserved_over_cpus(
                     "band": names[band],
                     "band_index": band,
                     "chunks_fit": [one.slots(chunk_size)] * len(counts),
+                    "overfull_from": [one.size // chunk_size + 1] * len(counts),
                     "possible": count <= one.nr_cpus_max,
                 }
             )
@@ -122,7 +124,12 @@ def say_reserved(table: pl.DataFrame, chunk_size: int) -> str:
     if possible.is_empty():
         return "No platform shown can be built for any of these CPU counts."
     overfull = possible.filter(pl.col("share") > 1)
-    small = _from_how_many(overfull)
+    small = [
+        f"{name} (from {cpus_text(cpus)} on)"
+        for name, cpus in overfull.select("platform", "overfull_from")
+        .unique(maintain_order=True)
+        .iter_rows()
+    ]
     worst = possible.sort("share", "platform", descending=[True, False]).row(0, named=True)
     if not small:
         return (
@@ -140,14 +147,9 @@ def say_reserved(table: pl.DataFrame, chunk_size: int) -> str:
     most = fits.sort("share", "platform", descending=[True, False]).row(0, named=True)
     return (
         f"{text} On the other {fits['platform'].n_unique()} platforms shown it is at most "
-        f"{most['share_text']} ({most['platform']}, {cpus_text(most['cpus'])})."
+        f"{most['share_text']} at the CPU counts shown ({most['platform']}, "
+        f"{cpus_text(most['cpus'])})."
     )
-
-
-def _from_how_many(table: pl.DataFrame) -> list[str]:
-    """For each platform, from how many CPUs on: ``i386 (from 2 CPUs on)``."""
-    first = table.group_by("platform", maintain_order=True).agg(pl.col("cpus").min())
-    return [f"{name} (from {cpus_text(cpus)} on)" for name, cpus in first.iter_rows()]
 
 
 def cpu_limits(

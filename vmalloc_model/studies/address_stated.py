@@ -16,6 +16,7 @@ from vmalloc_model.constraints import (
 from vmalloc_model.datafiles import read_toml
 from vmalloc_model.platforms import Platform, load_platforms
 from vmalloc_model.premises import Premises, load_premises
+from vmalloc_model.studies.address_measured import MeasuredChunks
 from vmalloc_model.studies.platform_rows import chosen, cpus_text, listed, range_text
 from vmalloc_model.units import parse_size, share_text, size_text
 
@@ -182,8 +183,13 @@ def say_origins() -> str:
     return "; ".join(parts) + "."
 
 
-def cost_as_stated() -> pl.DataFrame:
+def cost_as_stated(measured: MeasuredChunks) -> pl.DataFrame:
     """Each number of argument 3 and of the metadata paragraph, three times.
+
+    Parameters
+    ----------
+    measured : MeasuredChunks
+        Shown in the last two rows, which alone are measured.
 
     Returns
     -------
@@ -212,6 +218,7 @@ def cost_as_stated() -> pl.DataFrame:
         for pointer, pages in ((8, wide), (4, narrow))
     ]
     pages = f"with pages of {listed([size_text(page) for page in wide])}"
+    one_each = measured.cpus * mail.chunk_size
     rows = [
         (
             f"reserved by {cpus_text(mail.cpus)}",
@@ -262,9 +269,37 @@ def cost_as_stated() -> pl.DataFrame:
             "page size, pointer size",
             mail.premises["pointer_size"].place,
         ),
+        (
+            f"chunks that {cpus_text(measured.cpus)} reserve in all (MEASURED)",
+            "Each CPU pins a chunk-sized reservation",
+            f"{measured.cpus:,} ({size_text(one_each)})",
+            f"{measured.chunks:,} ({size_text(measured.reserved)})",
+            _moved(
+                measured.chunks - measured.cpus,
+                more="used-up chunks are replaced",
+                less="CPUs without a chunk",
+            ),
+            f"recorded run {measured.run}",
+        ),
+        (
+            "taken of these chunks at the end (MEASURED)",
+            "Each CPU pins a chunk-sized reservation",
+            size_text(one_each),
+            size_text(measured.taken),
+            _moved(
+                measured.taken - one_each,
+                more="what is left in used-up chunks",
+                less="areas given back",
+            ),
+            f"recorded run {measured.run}",
+        ),
     ]
     names = ["quantity", "mail", "stated", "checked", "moved_by", "source"]
     return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _moved(difference: int, more: str, less: str) -> str:
+    return more if difference > 0 else less if difference else "none"
 
 
 def _share(premises: Premises, size: int, doubled: bool = False) -> float:
@@ -286,8 +321,19 @@ def _arm64_52() -> list[Platform]:
     return [one for one in load_platforms().values() if one.arch == "arm64" and one.va_bits == 52]
 
 
-def say_cost_as_stated() -> str:
-    """Word the difference that the range makes on x86_64, and what follows on arm64."""
+def say_cost_as_stated(measured: MeasuredChunks) -> str:
+    """Word what the range changes on x86_64 and arm64, and what a recorded run reserved."""
+    one_each = measured.cpus * load_premises()["as-stated"].chunk_size
+    return (
+        f"{_say_ranges_cost()} The last two rows are MEASURED: in {measured.run}, "
+        f"{cpus_text(measured.cpus)} reserved {measured.chunks:,} "
+        f"chunk{'' if measured.chunks == 1 else 's'}, {size_text(measured.reserved)}; "
+        f"{size_text(measured.taken)} of it were still taken at the end. The argument counts "
+        f"{size_text(one_each)}."
+    )
+
+
+def _say_ranges_cost() -> str:
     presets = load_premises()
     mail, real = presets["as-stated"], presets["as-checked"]
     stated, checked = _share(mail, mail.x86_64_range), _share(real, real.x86_64_range)

@@ -28,6 +28,7 @@ __all__ = [
     "say_doubling",
     "say_stated",
     "stated_table",
+    "visits_text",
 ]
 
 _MAIL_SAYS: Final = {"small_mean": 16_000, "large_mean": 64}
@@ -158,6 +159,10 @@ def doubling_summary(table: pl.DataFrame) -> pl.DataFrame:
 
 def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def stated_table(page_sizes: Sequence[int]) -> pl.DataFrame:
@@ -303,6 +308,17 @@ def _weight_of_the_guard(guarded: pl.DataFrame, bare: pl.DataFrame) -> str:
     )
 
 
+def visits_text(visits: float) -> str:
+    """Print a number of visits in words.
+
+    Examples
+    --------
+    >>> visits_text(1.0), visits_text(0.5), visits_text(1000)
+    ('1 visit', '0.5 visits', '1,000 visits')
+    """
+    return f"{visits:,g} visit" + ("" if visits == 1 else "s")
+
+
 def say_doubling(table: pl.DataFrame, chunk_size: int, barely: float) -> str:
     """Word the caption of ``fig-doubling``: the ratio, the saving, and where it is small."""
     eligible = table.filter(pl.col("allocations") > 0)
@@ -314,15 +330,17 @@ def say_doubling(table: pl.DataFrame, chunk_size: int, barely: float) -> str:
     span = low if low == high else f"{low} to {high}"
     small = [size_text(one) for one in here.filter("barely")["mean_size"].to_list()]
     large = [
-        f"{row['saved']:.2g} for {size_text(row['mean_size'])}"
+        f"{_two_digits(row['saved'])} for {size_text(row['mean_size'])}"
         for row in here.filter(~pl.col("barely")).iter_rows(named=True)
     ]
-    saves = [f"fewer than {barely:,g} for a mean of {listed(small)}"] if small else []
+    saves = [f"less than {barely:,g} for a mean of {listed(small)}"] if small else []
     saves += [listed(large)] if large else []
+    elsewhere = " Elsewhere every allocation is a visit." if eligible.height < table.height else ""
     return (
-        f"Doubling the chunk divides the visits by {span} at every chunk size shown: the ratio has "
-        f"no knee. What shrinks is the saving. Twice {size_text(chunk_size)} saves, in visits per "
-        f"1,000 allocations, {'; '.join(saves)}. {_thresholds(eligible, barely)}"
+        f"Wherever a chunk shown admits the mean, doubling it divides the visits by {span}: the "
+        f"ratio has no knee.{elsewhere} What shrinks is the saving. Twice {size_text(chunk_size)} "
+        f"saves, in visits per 1,000 allocations, {'; '.join(saves)}. "
+        f"{_thresholds(eligible, barely)}"
     )
 
 
@@ -339,7 +357,7 @@ def _thresholds(eligible: pl.DataFrame, barely: float) -> str:
             never.append(size_text(mean))
     text = ""
     if parts:
-        text = f"The chunk from which on it saves fewer than {barely:,g} is {listed(parts)}"
+        text = f"The chunk from which on it saves less than {barely:,g} is {listed(parts)}"
     if never:
         text += "; for" if text else "For"
         text += f" {listed(never)} no chunk shown is that large"

@@ -18,7 +18,8 @@ from vmalloc_model.constraints import (
 from vmalloc_model.platforms import Platform, find_platform, load_platforms
 from vmalloc_model.premises import load_premises
 from vmalloc_model.runs import read_requests
-from vmalloc_model.units import count_text, power_of_two_at_most, share_text, size_text
+from vmalloc_model.studies.platform_rows import cpus_text, listed
+from vmalloc_model.units import power_of_two_at_most, share_text, size_text
 
 __all__ = [
     "CHECKED",
@@ -180,36 +181,42 @@ def _knee(mean: int, guard: int, reading: Reading) -> int | None:
 
 
 def _cost(reading: Reading) -> list[_Case]:
-    stated, machine = load_premises()["as-stated"], reading.machine
+    stated = load_premises()["as-stated"]
     name, part = "3 address space", share_text(reading.budget)
-
-    def most(size: int, cpus: int) -> int | None:
-        return int(power_of_two_at_most(int(reading.budget * size) // cpus)) or None
-
-    small = find_platform("i386")
     return [
         (
             name,
             STATED,
-            f"{part} of {size_text(stated.x86_64_range)}, {stated.cpus} CPUs",
+            f"{part} of {size_text(stated.x86_64_range)}, {cpus_text(stated.cpus)}",
             "upper",
-            most(stated.x86_64_range, stated.cpus),
+            _most(reading, stated.x86_64_range, stated.cpus),
         ),
         *(
             (
                 name,
                 CHECKED,
-                f"{part} of {one.id}, {count_text(cpus)} CPUs",
+                f"{part} of {one.id}, {cpus_text(cpus)}",
                 "upper",
-                most(one.size, cpus),
+                _most(reading, one.size, cpus),
             )
-            for one, cpus in (
-                (machine, min(stated.cpus, machine.nr_cpus_max)),
-                (machine, machine.nr_cpus_max),
-                (small, small.nr_cpus_default),
-            )
+            for one, cpus in _machines(reading)
         ),
     ]
+
+
+def _machines(reading: Reading) -> list[tuple[Platform, int]]:
+    """Platforms and CPUs of the checked side of argument 3."""
+    machine, small = reading.machine, find_platform("i386")
+    return [
+        (machine, min(load_premises()["as-stated"].cpus, machine.nr_cpus_max)),
+        (machine, machine.nr_cpus_max),
+        (small, small.nr_cpus_default),
+    ]
+
+
+def _most(reading: Reading, size: int, cpus: int) -> int | None:
+    """Largest power of two, in bytes, of which `cpus` chunks keep to the budget."""
+    return int(power_of_two_at_most(int(reading.budget * size) // cpus)) or None
 
 
 def largest_of_modules() -> tuple[int, int]:
@@ -230,17 +237,29 @@ def say_allowed(table: pl.DataFrame, reading: Reading, chunk: int) -> str:
     low, high = _limits(table)
     lower = table.filter(pl.col("bound") == "lower", pl.col("premises") == CHECKED)
     each = [size_text(int(one)) for one in lower["low"].drop_nulls().sort()]
-    upper = table.filter(pl.col("bound") == "upper", pl.col("premises") == CHECKED)
-    most = upper.sort("high", descending=True, nulls_last=True).select("allows", "case").rows()
-    ends = [f"{allows} for {case}" for allows, case in (most[0], most[-1])]
     return (
         f"As stated, the arguments leave {_span(low, high)}; {size_text(chunk)} is "
         f"{_where(chunk, low, high)}. As checked, the lower end is anything from {_range(each)}, "
-        f"depending on whose request and which mean is meant. The upper end is {ends[0]}, and "
-        f"{ends[1]}. Where the mail names no threshold, doubling saves little below "
-        f"{_visits(reading.barely)} per 1,000 allocations, and {share_text(reading.budget)} of the "
-        f"range is the most for one chunk on every CPU."
+        f"depending on whose request and which mean is meant. {_upper_ends(reading)} Thresholds "
+        f"of ours: doubling saves little below {_visits(reading.barely)} per 1,000 allocations; "
+        f"one chunk on every CPU may take {share_text(reading.budget)} of the range."
     )
+
+
+def _upper_ends(reading: Reading) -> str:
+    """Word what argument 3 allows at most on the roomiest and on the tightest machine."""
+    found = sorted(
+        ((_most(reading, one.size, cpus) or 0, one.id, cpus) for one, cpus in _machines(reading)),
+        reverse=True,
+    )
+    (best, *_), (least, *_) = found[0], found[-1]
+    roomy, tight = (f"on {one} with {cpus_text(cpus)}" for _, one, cpus in (found[0], found[-1]))
+    none = f"no size from {size_text(LEAST)} up stays within {share_text(reading.budget)}"
+    if best < LEAST:
+        return f"As to the upper end, {none} on any machine shown."
+    if least < LEAST:
+        return f"The upper end is {size_text(best)} {roomy}; {tight} {none}."
+    return f"The upper end is {size_text(best)} {roomy} and {size_text(least)} {tight}."
 
 
 def _visits(number: float) -> str:
@@ -283,14 +302,9 @@ def say_answer(table: pl.DataFrame, reading: Reading, chunk: int) -> dict[str, s
     low, high = _limits(table)
     cover = table.filter(pl.col("argument").str.starts_with("1"))
     bare = int(cover.filter(pl.col("premises") == STATED)["low"][0] or 0)
-    checked = cover.filter(pl.col("premises") == CHECKED).drop_nulls("low")
-    real = [int(one) for one in checked["low"]]
-    cases = [
-        f"{size_text(int(low))} for {case}" for low, case in checked.select("low", "case").rows()
-    ]
     follows = bare == chunk and low == chunk <= high
-    same = all(one == chunk for one in real)
     machine = reading.machine
+    name, _, kind = machine.name.partition(", ")
     share = float(reserved_share(chunk, stated.cpus, machine.size))
     most = float(reserved_share(chunk, machine.nr_cpus_max, machine.size))
     full = [p.id for p in load_platforms().values() if p.slots(chunk) < p.nr_cpus_default]
@@ -301,30 +315,44 @@ def say_answer(table: pl.DataFrame, reading: Reading, chunk: int) -> dict[str, s
             + (
                 ", and argument 1 alone decides it."
                 if follows
-                else f"; the arguments leave {_span(low, high)}."
+                else f"; with {share_text(reading.budget)} of the range for all chunks the "
+                f"arguments leave {_span(low, high)}."
             )
         ),
-        "answer-checked": (
-            f"From sourced premises, {'yes' if same else 'no'}: "
-            + (
-                f"every reading of argument 1 gives {size_text(chunk)}."
-                if same
-                else f"argument 1 gives {_words(cases)}, and arguments 2 and 3 fix nothing "
-                f"without a threshold, which the mail does not name."
-            )
-        ),
+        "answer-checked": _say_checked(cover.filter(pl.col("premises") == CHECKED), chunk),
         "answer-space": (
-            f"One chunk on each of {stated.cpus} CPUs takes {share_text(share)} of the range of "
-            f"{machine.name}, {share_text(most)} on the {count_text(machine.nr_cpus_max)} CPUs "
-            f"that Kconfig allows at most. "
+            f"One chunk on each of {cpus_text(stated.cpus)} takes {share_text(share)} of the "
+            f"{name} range{f' ({kind})' if kind else ''}, and {share_text(most)} on the "
+            f"{cpus_text(machine.nr_cpus_max)} that Kconfig allows at most. With the default "
+            f"number of CPUs there is "
             + (
-                f"With the default number of CPUs the chunks do not fit at all on {_words(full)}."
+                f"not room for one chunk each on {listed(full)}."
                 if full
-                else "With the default number of CPUs the chunks fit on every platform."
+                else "room for one chunk each on every platform."
             )
         ),
     }
 
 
-def _words(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _say_checked(sets: pl.DataFrame, chunk: int) -> str:
+    """Word for which of the sourced request sets of argument 1 the chunk follows."""
+    same = sets.filter(pl.col("low") == chunk)["case"].to_list()
+    if len(same) == sets.height:
+        return f"From sourced premises, yes: every reading of argument 1 gives {size_text(chunk)}."
+    others = [
+        f"{case}{'' if n else ' needs'} "
+        + (f"more than {size_text(MOST)}" if low is None else size_text(low))
+        for n, (case, low) in enumerate(
+            sets.filter(pl.col("low").ne_missing(chunk)).select("case", "low").rows()
+        )
+    ]
+    head = "From sourced premises, no: "
+    if same:
+        head = (
+            f"From sourced premises it depends on which request must fit: {size_text(chunk)} "
+            f"follows for {listed(same)}; "
+        )
+    return (
+        f"{head}{', '.join(others)}. Arguments 2 and 3 fix no size, since the mail names no "
+        f"threshold for them."
+    )

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from vmalloc_model.callers import load_callers
 from vmalloc_model.claims.claim import percent_text
 from vmalloc_model.constraints import (
     allocations_per_refill,
@@ -26,6 +27,7 @@ __all__ = ["three_arguments"]
 
 _Row = tuple[str, ...]
 _NAMES: Final = ("quantity", "mail", "stated", "checked", "moved_by")
+_SECTION: Final = "module-section"
 
 
 def three_arguments(reading: Reading) -> pl.DataFrame:
@@ -93,9 +95,9 @@ def _coverage_rows(stated: Premises, checked: Premises, reading: Reading) -> lis
             "module sections in the range",
             "yes",
             _yes(stated.modules_in_window),
-            _yes(checked.modules_in_window),
+            _sections_inside(reading.machine.arch),
             "window",
-            checked.premises["modules_in_window"].place,
+            f"data/callers.csv: {_SECTION}",
         ),
         (
             "1 coverage",
@@ -111,6 +113,15 @@ def _coverage_rows(stated: Premises, checked: Premises, reading: Reading) -> lis
 
 def _yes(flag: bool) -> str:
     return "yes" if flag else "no"
+
+
+def _sections_inside(arch: str) -> str:
+    """Whether module sections are asked for in the standard range on an architecture."""
+    rows = load_callers().filter(pl.col("id") == _SECTION)
+    window = str(rows[f"window_{arch}"].item())
+    if window == "standard":
+        return _yes(True)  # no architecture behind it: it is what the mail says
+    return f"{'only after their own' if window == 'fallback' else 'no'} ({arch})"
 
 
 def _amortisation_rows(stated: Premises, checked: Premises, reading: Reading) -> list[_Row]:

@@ -230,10 +230,9 @@ def say_module_window(runs: Sequence[str]) -> str:
         return "These recordings do not name the callers of their requests."
     parts = [
         f"{count_text(row['inside']) if row['inside'] else 'none'} of the "
-        f"{count_text(row['requests'])} in {row['run']}"
-        for row in found.iter_rows(named=True)
+        f"{count_text(row['requests'])}{'' if k else ' requests for module sections'} "
+        f"in {row['run']}"
+        for k, row in enumerate(found.iter_rows(named=True))
     ]
-    return (
-        "Where a recording names the caller, requests for module sections in the standard window "
-        f"are {listed(parts)}."
-    )
+    verb = "is" if found["inside"].to_list() in ([0], [1]) else "are"
+    return f"Where a recording names the caller, {listed(parts)} {verb} in the standard window."

@@ -149,12 +149,13 @@ def say_refills(table: pl.DataFrame, chunk_size: int) -> str:
         f"{_span(rates, '.3g')} times per 1,000 requests, refills and requests above half a chunk "
         "together."
     )
-    for small, word in ((chunk_size // 2, "up to"), (chunk_size, "beyond")):
-        falls = _falls(model, small)
-        if falls:
-            text += (
-                f" Doubling {word} {size_text(chunk_size)} divides that by {_span(falls, '.3g')}."
-            )
+    steps = [
+        f"from {size_text(small)} to {size_text(2 * small)} divides that by {_span(falls, '.3g')}"
+        for small in (chunk_size // 2, chunk_size)
+        if (falls := _falls(model, small))
+    ]
+    if steps:
+        text += f" Going {'; going '.join(steps)}."
     for row in table.filter(pl.col("what") == "measured").iter_rows(named=True):
         same = model.filter(
             (pl.col("run") == row["run"])

@@ -18,10 +18,8 @@ from vmalloc_model.constraints import (
     FeasibleInterval,
     feasible_interval,
     feasible_powers_of_two,
-    reserved_share,
-    smallest_power_of_two_chunk,
 )
-from vmalloc_model.platforms import Platform, find_platform
+from vmalloc_model.platforms import Platform
 from vmalloc_model.premises import load_premises
 from vmalloc_model.studies.platform_rows import chosen, cpus_text, end_text, listed, range_text
 from vmalloc_model.units import share_text, size_text
@@ -33,11 +31,8 @@ __all__ = [
     "feasible_summary",
     "largest_file",
     "powers_text",
-    "say_budget",
     "say_feasible",
     "say_low_end",
-    "say_together_as_stated",
-    "together_as_stated",
 ]
 
 MAXIMUM: Final = "NR_CPUS maximum"
@@ -222,30 +217,6 @@ def feasible_summary(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def say_budget(budget: float) -> str:
-    """Word how a budget compares with the shares that the mail comments on."""
-    stated = load_premises()["as-stated"]
-    single, doubled = (
-        float(reserved_share(size, stated.cpus, stated.x86_64_range))
-        for size in (stated.chunk_size, stated.doubled_chunk_size)
-    )
-    # the mail doubles the rounded share, so it prints a little more than its chunks take
-    printed = max(doubled, 2 * round(single, 3))
-    acceptable = (
-        f"{share_text(printed)} that the mail calls still acceptable for chunks of "
-        f"{size_text(stated.doubled_chunk_size)}"
-    )
-    if budget < doubled:
-        than = "at least" if budget >= single else "less than"
-        return (
-            f"That is {than} the {share_text(single)} that chunks of "
-            f"{size_text(stated.chunk_size)} take in the mail, and less than the {acceptable}."
-        )
-    if budget <= printed + 1e-12:
-        return f"That is the {acceptable}."
-    return f"That is more than the {acceptable}."
-
-
 def say_low_end(table: pl.DataFrame) -> str:
     """Word which argument sets the low end where."""
     real = table.filter(pl.col("premises") == "as checked").unique("label", maintain_order=True)
@@ -268,137 +239,32 @@ def say_low_end(table: pl.DataFrame) -> str:
 def say_feasible(table: pl.DataFrame, criteria: Criteria, chunk_size: int) -> str:
     """Word what `feasible` shows, with the criteria it depends on."""
     real = table.filter(pl.col("premises") == "as checked")
-    parts = []
-    for (machine,), rows in real.group_by("machine", maintain_order=True):
-        small, large = rows["too_small"], rows["too_large"]
-        empty = rows.filter("empty")["label"].to_list()
-        parts.append(
-            f"with {machine}, {size_text(chunk_size)} meets all three on "
-            f"{(~small & ~large).sum()} of {rows.height} platforms shown, is too small on "
-            f"{small.sum()} and too large on {large.sum()}; "
-            + (f"no size meets them on {listed(empty)}" if empty else "some size does on each")
-        )
+    parts = [
+        f"With {machine}, {_say_machine(rows, chunk_size)}."
+        for (machine,), rows in real.group_by("machine", maintain_order=True)
+    ]
     mail = table.filter(pl.col("premises") == "as stated").row(0, named=True)
     return (
         f"If at least {criteria.min_allocations:,} allocations of {size_text(criteria.mean_size)} "
         f"per refill are enough and {share_text(criteria.budget)} of the range is not too much: "
-        + ". ".join(part[0].upper() + part[1:] if n else part for n, part in enumerate(parts))
-        + f". From the mail's premises for x86_64, the powers of two are: {mail['powers_text']}."
+        + " ".join(part[0].lower() + part[1:] if not n else part for n, part in enumerate(parts))
+        + f" From the mail's premises for x86_64, the powers of two are: {mail['powers_text']}."
     )
 
 
-def together_as_stated(platform: str, criteria: Criteria) -> pl.DataFrame:
-    """Compare the combined argument from the mail's premises with that from sourced ones.
-
-    Parameters
-    ----------
-    platform : str
-        Platform for the sourced side.
-    criteria : Criteria
-        The mail's side takes its own CPUs and guard pages.
-
-    Returns
-    -------
-    polars.DataFrame
-        quantity, mail (as quoted, or "no number"), stated, checked, moved_by.
-    """
-    stated, one = load_premises()["as-stated"], find_platform(platform)
-    asked = stated.largest_request
-    assert asked is not None
-    real, cpus = largest_file(), min(criteria.cpus, one.nr_cpus_max)
-    mail = criteria.interval(
-        asked, stated.page_size, stated.cpus, stated.x86_64_range, stated.guard_pages
-    )
-    checked = criteria.interval(real, one.page_size, cpus, one.size, criteria.guard_pages)
-    both = (mail, checked)
-    guarded = [
-        int(smallest_power_of_two_chunk(size, page, guard))
-        for size, page, guard in (
-            (asked, stated.page_size, stated.guard_pages),
-            (asked, one.page_size, criteria.guard_pages),
-        )
+def _say_machine(rows: pl.DataFrame, chunk_size: int) -> str:
+    """Sort the platforms of one machine, each into one class: met, larger, smaller, no size."""
+    some = rows.filter(~pl.col("empty"))
+    larger, smaller = int(some["too_small"].sum()), int(some["too_large"].sum())
+    parts = [
+        f"{size_text(chunk_size)} meets all three on {some.height - larger - smaller} of "
+        f"{rows.height} platforms shown"
     ]
-    only = [
-        _only_budget(part, cpus_, size)
-        for part, cpus_, size in (
-            (mail, stated.cpus, stated.x86_64_range),
-            (checked, cpus, one.size),
-        )
-    ]
-    differs = {
-        "which request": asked != real,
-        "guard page": stated.guard_pages != criteria.guard_pages,
-        "page size": stated.page_size != one.page_size,
-        "range": stated.x86_64_range != one.size,
-        "CPUs": stated.cpus != cpus,
-    }
-    layout = ("guard page", "page size")
-    refills = f"{criteria.min_allocations:,} allocations of {size_text(criteria.mean_size)}"
-    quantities: list[tuple[str, str, Sequence[str], Sequence[str]]] = [
-        (
-            "largest request to cover",
-            "32 MB",
-            [size_text(asked), size_text(real)],
-            ["which request"],
-        ),
-        (
-            f"smallest power of two that covers {size_text(asked)}",
-            "64 MB",
-            [size_text(size) for size in guarded],
-            layout,
-        ),
-        (
-            "lower end by coverage",
-            "64 MB",
-            [end_text(int(part.coverage)) for part in both],
-            ("which request", *layout),
-        ),
-        (
-            f"lower end by {refills} (our criterion)",
-            "no number",
-            [end_text(int(part.amortisation)) for part in both],
-            layout,
-        ),
-        (
-            f"upper end by {share_text(criteria.budget)} of the range (our criterion)",
-            "no number",
-            [end_text(int(part.high)) for part in both],
-            ("range", "CPUs"),
-        ),
-        (
-            "powers of two that remain",
-            "64 MB",
-            [powers_text(int(part.low), int(part.high)) for part in both],
-            tuple(differs),
-        ),
-        ("budgets for which only one would remain", "no number", only, tuple(differs)),
-    ]
-    rows = []
-    for quantity, quoted, (before, after), premises in quantities:
-        names = [name for name in premises if differs[name]]
-        rows.append((quantity, quoted, before, after, listed(names) if before != after else "none"))
-    names = ["quantity", "mail", "stated", "checked", "moved_by"]
-    return pl.DataFrame(rows, schema=names, orient="row")
-
-
-def _only_budget(interval: FeasibleInterval, cpus: int, range_size: int) -> str:
-    """Budgets from which the smallest feasible power of two fits, up to where the next one does."""
-    smallest = int(feasible_powers_of_two(interval.low, 1 << 62).smallest)
-    low, high = (float(reserved_share(size, cpus, range_size)) for size in (smallest, 2 * smallest))
-    return f"{size_text(smallest)}: from {share_text(low)} to below {share_text(high)}"
-
-
-def say_together_as_stated(platform: str, criteria: Criteria) -> str:
-    """Word what remains of "64 MB is the minimum" on either side."""
-    stated, one = load_premises()["as-stated"], find_platform(platform)
-    asked = stated.largest_request
-    assert asked is not None
-    low = int(smallest_power_of_two_chunk(asked, stated.page_size, stated.guard_pages))
-    real = int(smallest_power_of_two_chunk(largest_file(), one.page_size, criteria.guard_pages))
-    text = (
-        f"From the mail's premises the smallest power of two that covers its largest request is "
-        f"{size_text(low)}. From sourced ones, for the largest .ko file, it is {size_text(real)}"
-    )
-    return text + (
-        ": the same value, for another reason." if low == real else ", which is another value."
-    )
+    if larger:
+        parts.append(f"only larger sizes do on {larger}")
+    if smaller:
+        parts.append(f"only smaller sizes do on {smaller}")
+    none = rows.filter("empty")["label"].to_list()
+    if none:
+        parts.append(f"no size does on {len(none)} ({listed(none)})")
+    return "; ".join(parts)

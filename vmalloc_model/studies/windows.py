@@ -16,6 +16,13 @@ __all__ = ["say_windows", "where", "windows_summary", "windows_table"]
 _FEW: Final = 3
 """So many exceptions are named instead of the rule."""
 
+_KASLR: Final = (
+    "The table is for KASLR; without it module sections, BPF JIT images and kprobe pages on i386 "
+    "ask for the standard window."
+)
+"""One range serves all three (Linux 6.12 arch/x86/mm/init.c: execmem_arch_setup). On i386 only its
+random offset makes it another one than ``[VMALLOC_START, VMALLOC_END)``."""
+
 _LETTERS: Final = {"standard": "S", "own": "O", "fallback": "F", "none": ""}
 
 
@@ -80,17 +87,15 @@ def windows_summary(table: pl.DataFrame) -> pl.DataFrame:
 def say_windows() -> str:
     """Word the caption of ``fig-windows``: module sections, BPF images, all callers."""
     every = windows()
-    parts = []
-    for caller, what in (
-        ("module-section", "module sections"),
-        ("bpf-jit-image", "BPF JIT images"),
-    ):
-        found = every.filter((pl.col("caller") == caller) & (pl.col("window") == "standard"))
-        parts.append(f"for {what} on {listed(found['arch'].to_list()) or 'none of these'}")
+    modules, images = (
+        listed(every.filter(caller=caller, window="standard")["arch"].to_list()) or "none of these"
+        for caller in ("module-section", "bpf-jit-image")
+    )
     whole = every.group_by("caller").agg((pl.col("window") == "standard").all().alias("all"))
     return (
-        f"The standard window is asked for {listed(parts)}. Of {whole.height} callers "
-        f"{whole.filter('all').height} ask for it on every architecture shown."
+        f"Module sections ask for the standard window on {modules}, BPF JIT images on {images}. "
+        f"Of {whole.height} callers {whole.filter('all').height} ask for it on every architecture "
+        f"shown. {_KASLR}"
     )
 
 
