@@ -1,4 +1,4 @@
-"""Refuse, in one line, a Python that cannot build the report; runs on any Python, even an old one."""
+"""Refuse, in one line, a Python that cannot build the report; must itself run on an old one."""
 
 import sys
 
