@@ -7,7 +7,8 @@ import pytest
 def pytest_terminal_summary(terminalreporter, config):
     for benchmark in config._benchmarksession.benchmarks:
         if benchmark.extra_info:
-            facts = ", ".join(
+            extra = benchmark.extra_info.items()
+            facts = ", ".join(f"{name} {round(value, 2):,}" for name, value in extra)
                 f"{name} {round(value, 2):,}" for name, value in benchmark.extra_info.items()
             )
             terminalreporter.write_line(f"{benchmark.name}: {facts}")
