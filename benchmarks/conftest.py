@@ -6,9 +6,6 @@ import pytest
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
     for benchmark in config._benchmarksession.benchmarks:
-        if benchmark.extra_info:
-            extra = benchmark.extra_info.items()
-            facts = ", ".join(f"{name} {round(value, 2):,}" for name, value in extra)
-                f"{name} {round(value, 2):,}" for name, value in benchmark.extra_info.items()
-            )
-            terminalreporter.write_line(f"{benchmark.name}: {facts}")
+        facts = [f"{name} {round(value, 2):,}" for name, value in benchmark.extra_info.items()]
+        if facts:
+            terminalreporter.write_line(f"{benchmark.name}: {', '.join(facts)}")

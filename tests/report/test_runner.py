@@ -303,6 +303,31 @@ def test_a_run_with_other_parameters_leaves_the_book_alone(built, tmp_path):
         runner.run_one(built, "beta", [], out, print)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(built, tmp_path):
+    (tmp_path / "file").touch()
+    said = []
+    with pytest.raises(InputError, match=r"--out: cannot be written \(Not a directory\)"):
+        runner.run_one(built, "alpha", [], tmp_path / "file" / "out", said.append)
+    assert said == []
+
+
+def test_an_unusable_trace_is_one_line_and_status_2(changing, tmp_path):
+    own = tmp_path / "own.txt"
+    own.write_text("no trace")
+    edit(
+        changing.source("beta"),
+        "p = checked(",
+        "from vmalloc_model.errors import FileError\n"
+        "raise FileError('own.txt', 'broken', line=3)\n"
+        "p = checked(",
+    )
+    run = command(changing, "run", "beta", "--out", str(tmp_path / "out"))
+    error = run.communicate()[1]
+    assert run.returncode == 2
+    assert "error: own.txt, line 3: broken (in notebook beta, cell " in error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
