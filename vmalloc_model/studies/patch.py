@@ -113,7 +113,7 @@ def say_states(table: pl.DataFrame) -> str:
 
 
 def variants() -> pl.DataFrame:
-    """Aspects of the overlay as rows, variants as columns, in plain words."""
+    """List what each variant does: ``aspect``, ``variant``, ``rule`` in plain words."""
     entries: list[dict[str, str]] = read_toml(_FILE)["variant"]
     aspects = {
         "source": "read from",
@@ -125,8 +125,9 @@ def variants() -> pl.DataFrame:
     }
     return pl.DataFrame(
         [
-            {"aspect": heading, **{entry["id"]: entry[key] for entry in entries}}
+            {"aspect": heading, "variant": entry["id"], "rule": entry[key]}
             for key, heading in aspects.items()
+            for entry in entries
         ]
     )
 
