@@ -33,9 +33,10 @@ from vmalloc_model.report.plaintext import ascii_table, wrapped
 
 __all__ = ["Label", "Shown", "figure", "number", "table"]
 
-Label = Literal["MODEL", "MEASURED", "SOURCE", "MODEL on MEASURED requests"]
+Label = Literal["MODEL", "MEASURED", "SOURCE", "MODEL on MEASURED requests", "MODEL and MEASURED"]
 """What kind of evidence a figure is: computed by the model, read off a real kernel's record, taken
-from a named source, or the model fed with requests that a real kernel recorded."""
+from a named source, the model fed with requests that a real kernel recorded, or rows of both
+kinds, each marked."""
 
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

@@ -23,6 +23,7 @@ MEANING: Final = {
     "MEASURED": "read off the record of a real kernel",
     "SOURCE": "taken from the sources that are named",
     "MODEL on MEASURED requests": "the model, fed with the requests a real kernel recorded",
+    "MODEL and MEASURED": "some rows computed, some read off a real kernel; each says which",
 }
 """What the label of a figure or table says about its evidence."""
 
