@@ -46,7 +46,8 @@ class Parameter:
     @property
     def kind(self) -> str:
         """The kind as the command line prints it."""
-        return f"list of {self.scalar}s" if self.many else self.scalar
+        plural = "powers of two" if self.scalar == "power of two" else f"{self.scalar}s"
+        return f"list of {plural}" if self.many else self.scalar
 
 
 def _vocabulary(*parameters: Parameter) -> dict[str, Parameter]:
@@ -222,7 +223,7 @@ def _checked_one(parameter: Parameter, value: Any) -> Any:
     items = tuple(check(item, f"{place}[{i}]") for i, item in enumerate(value))
     for i, item in enumerate(items):
         if item in items[:i]:
-            raise InputError(f"{place}[{i}]", "listed twice", value=value[i])
+            raise InputError(f"{place}[{i}]", "listed twice", value=value[i], allowed="each once")
     return items
 
 

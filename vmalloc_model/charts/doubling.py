@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from vmalloc_model.charts import theme
-from vmalloc_model.charts.sizes import count_axis, size_axis, size_mark, size_scale
+from vmalloc_model.charts.sizes import chunk_x, count_axis, size_mark
 from vmalloc_model.units import size_text
 
 __all__ = ["chart"]
@@ -33,11 +33,7 @@ def chart(table: pl.DataFrame, chunk_size: int, barely: float) -> alt.LayerChart
     means = shown.unique("mean", maintain_order=True).sort("mean_size")["mean"].to_list()
     chunks, visits = sorted(set(table["chunk_size"].to_list())), table["visits"].to_list()
     low, high, least = chunks[0], chunks[-1], min(visits) / 2
-    x = alt.X(
-        "chunk_size:Q",
-        scale=size_scale(low, high),
-        axis=size_axis("chunk size (log scale)", low, high),
-    )
+    x = chunk_x(low, high)
     y = alt.Y(
         "visits:Q",
         scale=alt.Scale(type="log", base=10, domain=[least, 2000]),

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from vmalloc_model.charts import theme
-from vmalloc_model.charts.sizes import size_axis, size_mark, size_scale
+from vmalloc_model.charts.sizes import chunk_x, size_mark
 from vmalloc_model.units import size_text
 
 __all__ = ["chart"]
@@ -31,11 +31,7 @@ def chart(table: pl.DataFrame, chunk_size: int) -> alt.VConcatChart:
     streams = shown["stream"].unique(maintain_order=True).to_list()
     chunks = sorted(set(shown["chunk_size"].to_list()))
     low, high = chunks[0], chunks[-1]
-    x = alt.X(
-        "chunk_size:Q",
-        scale=size_scale(low, high),
-        axis=size_axis("chunk size (log scale)", low, high),
-    )
+    x = chunk_x(low, high)
     legend = alt.Legend(columns=3, symbolSize=100)
     panels = []
     for measure in ("requests", "bytes"):

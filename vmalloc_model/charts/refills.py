@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from vmalloc_model.charts import theme
-from vmalloc_model.charts.sizes import count_axis, size_axis, size_mark, size_scale
+from vmalloc_model.charts.sizes import chunk_x, count_axis, size_mark
 from vmalloc_model.units import count_text, size_text
 
 __all__ = ["chart"]
@@ -35,11 +35,7 @@ def chart(table: pl.DataFrame, chunk_size: int) -> alt.LayerChart | alt.FacetCha
     )
     chunks, visits = table["chunk_size"].to_list(), table["visits_per_1000"].to_list()
     low, high, least, most = min(chunks), max(chunks), min(visits) / 1.5, max(visits) * 1.5
-    x = alt.X(
-        "chunk_size:Q",
-        scale=size_scale(low, high),
-        axis=size_axis("chunk size (log scale)", low, high),
-    )
+    x = chunk_x(low, high)
     y = alt.Y(
         "visits_per_1000:Q",
         scale=alt.Scale(type="log", base=10, domain=[least, most]),

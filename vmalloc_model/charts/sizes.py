@@ -9,7 +9,15 @@ import polars as pl
 
 from vmalloc_model.units import size_text
 
-__all__ = ["SIZE_LABEL", "count_axis", "size_axis", "size_mark", "size_scale", "size_ticks"]
+__all__ = [
+    "SIZE_LABEL",
+    "chunk_x",
+    "count_axis",
+    "size_axis",
+    "size_mark",
+    "size_scale",
+    "size_ticks",
+]
 
 SIZE_LABEL: Final = (
     "datum.value >= pow(2, 40) ? format(datum.value / pow(2, 40), ',') + ' TiB'"
@@ -45,6 +53,15 @@ def size_axis(title: str, low: int, high: int, step: int = 4) -> alt.Axis:
     """Axis with a tick at the powers of `step` in ``[low, high]`` bytes."""
     ticks = size_ticks(low, high, step)
     return alt.Axis(title=title, values=ticks, labelExpr=SIZE_LABEL, labelSeparation=8)
+
+
+def chunk_x(low: int, high: int) -> alt.X:
+    """Channel of a sweep over chunk sizes, column ``chunk_size``, for ``[low, high]`` bytes."""
+    return alt.X(
+        "chunk_size:Q",
+        scale=size_scale(low, high),
+        axis=size_axis("chunk size (log scale)", low, high),
+    )
 
 
 def count_axis(title: str, low: float, high: float) -> alt.Axis:

@@ -148,11 +148,11 @@ def params(notebook: str | None) -> int:
 
     project = Project.at()
     for name in [notebook] if notebook else project.names():
-        click.echo(name)
         rows = [
             (parameter, find(parameter).kind, _text(value), find(parameter).meaning)
             for parameter, value in runner.defaults(project, name).items()
         ]
+        click.echo(name)
         widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
         for parameter, kind, value, meaning in rows:
             click.echo(f"  {parameter:{widths[0]}}  {kind:{widths[1]}}  {meaning}")
