@@ -8,11 +8,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "vmalloc_model"
 FLOORS = [
     {"errors"},
-    {"units", "datafiles"},
-    {"platforms", "callers", "traces"},
+    {"units", "datafiles", "compiled", "native"},
+    {"platforms", "callers", "traces", "events"},
     {"runs"},
     {"requests"},
     {"premises"},
+    {"freespace"},
+    {"allocator", "workloads"},
     {"constraints", "occupancy"},
     {"parameters"},
     {"claims"},

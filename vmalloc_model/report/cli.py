@@ -7,15 +7,13 @@ not usable; 130 interrupted.
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from vmalloc_model.errors import InputError, ModelError
+from vmalloc_model.cli.errors import report_errors, run_command
 from vmalloc_model.report import book, current, runner
 from vmalloc_model.report.project import Project
 
@@ -30,29 +28,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     words : sequence of str, optional
         Arguments; those of the process by default.
     """
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
-    try:
-        status = cli(words, prog_name="python -m vmalloc_model.report", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; results that were finished are kept", err=True)
-        sys.exit(130)
-    except (ModelError, OSError) as error:
-        sys.exit(_report([error]))
-    sys.exit(status or 0)
-
-
-def _report(errors: Iterable[Exception]) -> int:
-    """Print errors, one line each with its notes; return the exit status."""
-    status = 0
-    for error in errors:
-        text = "; ".join([str(error), *getattr(error, "__notes__", [])])
-        click.echo(f"error: {text}", err=True)
-        unusable = isinstance(error, InputError) or getattr(error, "from_input", False)
-        status = max(status, 2 if unusable else 1)
-    return status
+    done = "interrupted; results that were finished are kept"
+    run_command(cli, words, "python -m vmalloc_model.report", interrupted=done)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -114,7 +91,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], out: Path) -> in
     errors = runner.run_one(Project.at(), notebook, parameters, out, click.echo)
     if not errors:
         click.echo(f"results: {_shown(out.resolve())}")
-    return _report(errors)
+    return report_errors(errors)
 
 
 @cli.command()
@@ -163,7 +140,7 @@ def params(notebook: str | None) -> int:
 def _up_to_date(project: Project) -> None:
     errors = runner.bring_up_to_date(project, click.echo)
     if errors:
-        click.get_current_context().exit(_report(errors))
+        click.get_current_context().exit(report_errors(errors))
 
 
 def _text(value: Any) -> str:

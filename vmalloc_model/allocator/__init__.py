@@ -1,0 +1,1 @@
+"""Allocation paths and policies."""

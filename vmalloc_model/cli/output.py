@@ -1,0 +1,55 @@
+"""What commands print and write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from vmalloc_model.errors import FileError
+
+__all__ = ["aligned", "check_target", "write_whole"]
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Set rows of cells in columns as wide as they need; those listed in `right` end together."""
+    if not rows:
+        return []
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def check_target(path: Path) -> None:
+    """Make sure, before work begins, that a file can be written; FileError if it cannot."""
+    if path.is_dir():
+        raise FileError(path, "is a folder", allowed="the name of a file")
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileError(path, "its folder does not exist")
+    if not os.access(folder, os.W_OK) or (path.exists() and not path.is_file()):
+        raise FileError(path, "cannot be written")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Give a file this text, whole or not at all."""
+    mask = os.umask(0)
+    os.umask(mask)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        part.chmod(0o666 & ~mask)
+        part.replace(path)
+    except OSError as error:
+        raise FileError(path, f"cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""The engine in C: compiled once, kept in a cache, loaded with ctypes.
+
+The compiler is the one of the package ``ziglang`` (clang), so every machine compiles the same way
+and needs none of its own. The compiled library lies in a folder named by a digest of the sources,
+the compiler and the processor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from vmalloc_model.errors import ModelError
+
+__all__ = ["checked_build", "library", "warm_up"]
+
+_HERE: Final = Path(__file__).resolve().parent
+_FLAGS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden", "-mcpu=native")
+_CHECKS: Final = ("-DCHECKED", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-g")
+_NO_CHECKS: Final = ("-fno-sanitize=all", "-g0")
+
+
+def checked_build() -> bool:
+    """Tell whether the engine verifies itself at every step (``VMALLOC_MODEL_CHECKED=1``)."""
+    return os.environ.get("VMALLOC_MODEL_CHECKED", "") not in ("", "0")
+
+
+def warm_up(say: Callable[[str], None] | None = None) -> None:
+    """Compile the engine if that has not been done.
+
+    Parameters
+    ----------
+    say : callable, optional
+        Gets a line before a compilation. By default that line goes to standard error if that is a
+        terminal.
+    """
+    if not _path().exists():
+        line = "compiling the allocator model (once, a few seconds)"
+        if say is not None:
+            say(line)
+        elif sys.stderr.isatty():
+            print(line, file=sys.stderr)
+    library()
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load the engine; it is compiled first if it is not in the cache.
+
+    Raises
+    ------
+    ModelError
+        If the compiler fails; its first message is given.
+    """
+    path = _path()
+    if not path.exists():
+        _compile(path)
+    return ctypes.CDLL(os.fspath(path))
+
+
+def _path() -> Path:
+    return _cache_folder() / _digest() / "engine.so"
+
+
+def _flags() -> tuple[str, ...]:
+    return (*_FLAGS, *(_CHECKS if checked_build() else _NO_CHECKS))
+
+
+@cache
+def _digest() -> str:
+    parts = hashlib.sha256()
+    for source in sorted([*_HERE.glob("*.c"), *_HERE.glob("*.h")]):
+        parts.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    words = (metadata.version("ziglang"), platform.machine(), _processor(), *_flags())
+    parts.update("\0".join(words).encode())
+    return parts.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """Name of the processor: machine code for one may not run on another."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return platform.processor()
+    lines = [line for line in text.splitlines() if line.startswith(("model name", "flags"))]
+    return "\n".join(lines[:2]) or platform.processor()
+
+
+def _cache_folder() -> Path:
+    """Below ``_build/`` of a checkout, else below the user's cache folder."""
+    chosen = os.environ.get("VMALLOC_MODEL_CACHE")
+    root = _HERE.parent.parent
+    if chosen:
+        return Path(chosen)
+    if (root / "pyproject.toml").is_file() and os.access(root, os.W_OK):
+        return root / "_build" / "compiled"
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "vmalloc-model"
+
+
+def _compile(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        command = [sys.executable, "-m", "ziglang", "cc", *_flags(), "-o", str(part)]
+        run = subprocess.run(
+            [*command, str(_HERE / "engine.c")],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "ZIG_LOCAL_CACHE_DIR": folder, "ZIG_GLOBAL_CACHE_DIR": folder},
+        )
+        if run.returncode:
+            lines = [line for line in run.stderr.splitlines() if line.strip()]
+            raise ModelError(f"the engine does not compile: {lines[0] if lines else 'no message'}")
+        part.replace(path)  # complete or not there
