@@ -15,10 +15,12 @@ FLOORS = [
     {"premises"},
     {"freespace"},
     {"allocator", "workloads"},
+    {"replay", "simulate"},
     {"constraints", "occupancy"},
     {"parameters"},
     {"claims"},
     {"studies", "charts"},
+    {"cli"},
     {"report"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -25,7 +25,7 @@ __all__ = ["command"]
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A copy of /proc/vmallocinfo from the same run, for areas without events. May be repeated.",
+    help="Copy of /proc/vmallocinfo from the same run, for areas without events. May be repeated.",
 )
 @click.option("--policy", help="Policy of the recorded kernel; by default what the file says.")
 @click.option(
@@ -38,7 +38,8 @@ def command(
     """Replay FILE: ftrace text or an operation log, plain or gzip, or the id of a recorded run.
 
     Only the requests are taken from the recording; every address is predicted. Exit status: 0 if
-    all predictions were right, 1 if not, 2 if the file cannot be used.
+    all predictions were right, 1 if not, 2 if the file cannot be used. Beside NAME.ftrace.txt,
+    files called NAME.vmallocinfo* are taken for --vmallocinfo.
 
     \b
     Examples:

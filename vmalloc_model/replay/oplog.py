@@ -190,7 +190,8 @@ class _Follower:
         """Follow one row."""
         self._line = line
         node = row["node"]
-        if line > 2 and node is not None and not 0 <= node < self.nodes:
+        wrong = node is not None and not 0 <= node < self.nodes
+        if wrong and row["op"] != "config":
             self.refuse("no such node", node, f"0..{self.nodes - 1}")
         handler: Callable[[Row, _Task], None] | None = getattr(self, f"on_{row['op']}", None)
         if handler is not None:

@@ -111,7 +111,7 @@ def order_of(align: int, page_size: int) -> int:
 
 def _orders(align: npt.NDArray[Any], page_size: int) -> npt.NDArray[np.int64]:
     pages = np.maximum(align.astype(np.uint64) // np.uint64(page_size), 1)
-    return np.log2(pages.astype(np.float64)).astype(np.int64)
+    return np.asarray(np.log2(pages.astype(np.float64)), np.int64)
 
 
 class _Areas:
