@@ -8,8 +8,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "vmalloc_model"
 FLOORS = [
     {"errors"},
-    {"units", "datafiles", "compiled", "native"},
-    {"platforms", "callers", "traces", "events"},
+    {"units", "datafiles", "events", "compiled", "native"},
+    {"platforms", "callers", "traces"},
     {"runs"},
     {"requests"},
     {"premises"},

@@ -53,6 +53,17 @@ def test_checked_parameters_do_not_change():
         ({"platform": "x86_64-4leve"}, "$.platform", "unknown"),
         ({"platforms": ["i386", "vax"]}, "$.platforms[1]", "unknown"),
         ({"run": "smp3"}, "$.run", "no such recorded run"),
+        ({"policy": "rfc9"}, "$.policy", "no such policy"),
+        ({"policies": ["rfc10", "rfc10"]}, "$.policies[1]", "listed twice"),
+        ({"policies": ["rfc10", "none"]}, "$.policies[1]", "no such policy"),
+        ({"policy": 10}, "$.policy", "not a name"),
+        ({"workload": "chrun"}, "$.workload", "no such workload"),
+        ({"workloads": ["churn", "make"]}, "$.workloads[1]", "no such workload"),
+        ({"events": 0}, "$.events", "out of range"),
+        ({"events": 10**9 + 1}, "$.events", "out of range"),
+        ({"events": 1e6}, "$.events", "not a whole number"),
+        ({"seed": -1}, "$.seed", "out of range"),
+        ({"seed": 1 << 64}, "$.seed", "out of range"),
         ({"colour": "red"}, "parameter", "unknown name"),
     ],
 )
@@ -94,6 +105,10 @@ def test_zero_guard_pages_are_allowed():
         ("platforms", "i386, arm", ["i386", "arm"]),
         ("run", "smp1", "smp1"),
         ("barely", "0.25", 0.25),
+        ("policies", "mainline, rfc12", ["mainline", "rfc12"]),
+        ("workload", "churn", "churn"),
+        ("events", "2_000_000", 2_000_000),
+        ("seed", "0", 0),
     ],
 )
 def test_literals_of_the_command_line(name, text, value):
@@ -113,6 +128,8 @@ def test_literals_of_the_command_line(name, text, value):
         ("cpu_counts", "1:1000000:+1"),
         ("cpu_counts", "1:x:*2"),
         ("cpu_counts", "1,,2"),
+        ("events", "1e6"),
+        ("seed", "x"),
         ("nosuch", "1"),
     ],
 )
@@ -138,3 +155,11 @@ def test_every_parameter_has_a_meaning_and_a_kind():
     assert VOCABULARY["chunk_sizes"].kind == "list of powers of two"
     assert VOCABULARY["cpu_counts"].kind == "list of counts"
     assert VOCABULARY["chunk_size"].kind == "power of two"
+    assert VOCABULARY["policies"].kind == "list of policies"
+    assert VOCABULARY["workloads"].kind == "list of workloads"
+
+
+def test_streams_may_be_longer_than_machines_have_cpus():
+    p = checked(events=10**9, seed=(1 << 64) - 1, policies=["mainline"], workloads=["churn", "xfs"])
+    assert (p.events, p.seed) == (10**9, (1 << 64) - 1)
+    assert (p.policies, p.workloads) == (("mainline",), ("churn", "xfs"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ __all__ = ["VOCABULARY", "Checked", "Parameter", "checked", "literal"]
 
 MAX_CPUS: Final = 1 << 20
 MAX_POINTS: Final = 10_000
+MAX_EVENTS: Final = 10**9
+MAX_SEED: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Parameter:
         As in a notebook; one line, with the unit.
     scalar : str
         Kind of one value: ``size``, ``power of two``, ``count``, ``share``, ``number``,
-        ``platform`` or ``run``.
+        ``platform``, ``run``, ``policy``, ``workload``, ``length`` or ``seed``.
     many : bool
         Whether the value is a list.
     """
@@ -46,8 +49,11 @@ class Parameter:
     @property
     def kind(self) -> str:
         """The kind as the command line prints it."""
-        plural = "powers of two" if self.scalar == "power of two" else f"{self.scalar}s"
+        plural = _PLURALS.get(self.scalar, f"{self.scalar}s")
         return f"list of {plural}" if self.many else self.scalar
+
+
+_PLURALS: Final = {"power of two": "powers of two", "policy": "policies"}
 
 
 def _vocabulary(*parameters: Parameter) -> dict[str, Parameter]:
@@ -74,6 +80,12 @@ VOCABULARY: Final = _vocabulary(
     Parameter("budgets", "shares of the vmalloc range that all chunks may take", "share", True),
     Parameter("min_allocations", "allocations per refill that are enough", "count"),
     Parameter("barely", "visits per 1,000 allocations below which a saving is small", "number"),
+    Parameter("policy", "a policy of the allocator model, such as mainline or rfc12", "policy"),
+    Parameter("policies", "policies of the allocator model", "policy", many=True),
+    Parameter("workload", "a synthetic workload, such as churn", "workload"),
+    Parameter("workloads", "synthetic workloads", "workload", many=True),
+    Parameter("events", "length of a synthetic stream in events", "length"),
+    Parameter("seed", "seed of all that is random in a stream", "seed"),
 )
 """Name -> parameter, in the order they are listed."""
 
@@ -177,7 +189,7 @@ def literal(name: str, text: str) -> Any:
 
 
 def _literal_one(scalar: str, text: str, place: str) -> Any:
-    if scalar in ("size", "power of two", "platform", "run"):
+    if scalar in ("size", "power of two", "platform", "run", "policy", "workload"):
         return int(text) if text.isdecimal() else text
     try:
         if scalar == "share" and text.endswith("%"):
@@ -243,16 +255,24 @@ def _power_of_two(value: Any, place: str) -> int:
     return size
 
 
-def _whole_number(value: Any, place: str, low: int = 0) -> int:
+def _whole_number(value: Any, place: str, low: int = 0, high: int = MAX_CPUS) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(place, "not a whole number", value=value, allowed=f"{low}..{MAX_CPUS:,}")
-    if not low <= value <= MAX_CPUS:
-        raise InputError(place, "out of range", value=value, allowed=f"{low}..{MAX_CPUS:,}")
+        raise InputError(place, "not a whole number", value=value, allowed=f"{low}..{high:,}")
+    if not low <= value <= high:
+        raise InputError(place, "out of range", value=value, allowed=f"{low}..{high:,}")
     return value
 
 
 def _count(value: Any, place: str) -> int:
     return _whole_number(value, place, low=1)
+
+
+def _length(value: Any, place: str) -> int:
+    return _whole_number(value, place, low=1, high=MAX_EVENTS)
+
+
+def _seed(value: Any, place: str) -> int:
+    return _whole_number(value, place, high=MAX_SEED)
 
 
 def _number(value: Any, place: str, high: float = 1e12) -> float:
@@ -282,6 +302,17 @@ def _run(value: Any, place: str) -> str:
     return name if Path(name).is_file() else find_run(name, place).id
 
 
+def _policy(value: Any, place: str) -> str:
+    # By name, here and below: a chapter without such a parameter does not depend on the model.
+    policies = import_module("vmalloc_model.allocator.policies")
+    return str(policies.find_policy(_text(value, place), place).name)
+
+
+def _workload(value: Any, place: str) -> str:
+    workloads = import_module("vmalloc_model.workloads")
+    return str(workloads.find_workload(_text(value, place), place).name)
+
+
 _CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "size": _size,
     "power of two": _power_of_two,
@@ -291,11 +322,17 @@ _CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "number": _number,
     "platform": _platform,
     "run": _run,
+    "policy": _policy,
+    "workload": _workload,
+    "length": _length,
+    "seed": _seed,
 }
 
 _ALLOWED: Final = {
     "whole number": "0, 1, 2, ...",
     "count": "1, 2, 3, ...",
+    "length": "1, 2, 3, ...",
+    "seed": "0, 1, 2, ...",
     "share": "a number above 0 and at most 1, or a percentage such as 1%",
     "number": "a number above 0",
 }

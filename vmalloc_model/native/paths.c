@@ -18,7 +18,7 @@ enum { DONE, IN_USE, NOT_IN_USE, BAD_CPU, BAD_WINDOW, BAD_OPERATION };
 static inline void visit_busy(struct allocator *m, word start)
 {
     m->did[LOCK_BUSY]++;
-    m->node[start / m->set[ZONE_PAGES] % m->set[NODES]].busy_visits++;
+    m->node[node_of_address(m, start)].busy_visits++;
 }
 
 /* Map pages of the standard window: note the page-table pages needed for the first time. */
@@ -28,9 +28,9 @@ static void map_pages(struct allocator *m, word start, word pages)
         return;
     m->now[TOUCHED_HIGH] = larger(m->now[TOUCHED_HIGH], start + pages);
     /* counted from where a page-table page begins, which is not always where the window does */
-    word zero = m->window[0] / m->set[REGION_PAGES];
-    word last = (start + pages - 1) / m->set[REGION_PAGES] - zero;
-    for (word region = start / m->set[REGION_PAGES] - zero; region <= last; region++) {
+    word zero = m->window[0] >> m->region_shift;
+    word last = ((start + pages - 1) >> m->region_shift) - zero;
+    for (word region = (start >> m->region_shift) - zero; region <= last; region++) {
         uint8_t bit = (uint8_t)(1 << (region & 7));
         if (!(m->touched[region >> 3] & bit)) {
             m->touched[region >> 3] |= bit;
@@ -133,7 +133,7 @@ static int32_t allocate(struct allocator *m, word cpu, word pages, word order, w
     }
     if (start == NOTHING && m->set[NODES] > 1 && !window) {
         /* Whether or not its pool has anything, the node gets the area when it is freed. */
-        word node = cpu % m->set[NODES];
+        word node = (uint32_t)cpu % (uint32_t)m->set[NODES];
         owner = (int32_t)node + 1;
         int32_t a = take(m, node, pages, order);
         if (a) {
@@ -308,6 +308,8 @@ EXPORT struct allocator *vm_new(int rule, const word *settings, const word *wind
     m->listed = resized(NULL, 0, m->chunk_room, sizeof m->listed[0]);
     m->block = resized(NULL, 0, m->block_room = 64, sizeof m->block[0]);
     m->areas = m->chunks = m->blocks = 1;
+    m->zone_shift = __builtin_ctzll((uint64_t)m->set[ZONE_PAGES]);
+    m->region_shift = __builtin_ctzll((uint64_t)m->set[REGION_PAGES]);
     m->now[LOW] = FAR;
     m->now[HIGH_WATER] = m->now[TOUCHED_HIGH] = m->window[0];
     /* untouched parts of a large piece of zeros take no memory */
@@ -337,6 +339,14 @@ EXPORT word vm_run(struct allocator *m, const struct event *events, word count, 
     }
     *status = DONE;
     for (word k = 0; k < count; k++) {
+        /* Slots and areas of coming events lie anywhere: have them on their way. */
+        if (k + 12 < count && events[k + 12].slot < (uint32_t)m->slots)
+            __builtin_prefetch(&m->slot[events[k + 12].slot]);
+        if (k + 6 < count) {
+            int32_t held = m->slot[events[k + 6].slot].held;
+            if (held > 0)
+                __builtin_prefetch(&m->area[held], 1);
+        }
         *status = one_event(m, &events[k], &out[k]);
         if (*status != DONE)
             return k;

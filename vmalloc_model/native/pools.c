@@ -110,7 +110,7 @@ static inline word lazy_node(struct allocator *m, int32_t a)
 {
     if (m->area[a].owner)
         return m->area[a].owner - 1;
-    return m->area[a].start / m->set[ZONE_PAGES] % m->set[NODES];
+    return node_of_address(m, m->area[a].start);
 }
 
 static void make_lazy(struct allocator *m, int32_t a)

@@ -166,4 +166,13 @@ struct allocator {
     uint8_t *touched; /* one bit for each page-table page of the standard window */
     int32_t area_room, areas, spare_area, chunk_room, chunks, block_room, blocks, slots;
     int32_t list_length, pair_room;
+    int zone_shift, region_shift; /* log2 of ZONE_PAGES and REGION_PAGES */
 };
+
+/* Node that an address belongs to (addr_to_node_id). */
+static inline word node_of_address(struct allocator *m, word page)
+{
+    uint64_t zone = (uint64_t)page >> m->zone_shift, nodes = (uint64_t)m->set[NODES];
+    /* a division takes longer than all the rest of a free */
+    return (word)(nodes & (nodes - 1) ? zone % nodes : zone & (nodes - 1));
+}

@@ -70,6 +70,10 @@ class Replay:
         The first `MOST_KEPT`, in order.
     different : int
         All wrong predictions.
+    causes : dict of int
+        By likely cause: all wrong predictions.
+    wrong : list of int
+        Which allocations, counted from 1, got another address than was predicted, in order.
     exact : int
         Allocation addresses predicted before the first wrong prediction of any kind.
     resynchronised : int
@@ -89,6 +93,8 @@ class Replay:
     tallies: dict[str, Tally] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     different: int = 0
+    causes: dict[str, int] = field(default_factory=dict)
+    wrong: list[int] = field(default_factory=list)
     exact: int = 0
     resynchronised: int = 0
     added: list[str] = field(default_factory=list)
@@ -103,6 +109,9 @@ class Replay:
         if not self.different:
             self.exact = self.tally("addresses").right
         self.different += 1
+        self.causes[difference.cause] = self.causes.get(difference.cause, 0) + 1
+        if difference.kind == "addresses":
+            self.wrong.append(self.tally("addresses").made)
         if len(self.differences) < MOST_KEPT:
             self.differences.append(difference)
 

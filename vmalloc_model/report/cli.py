@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from vmalloc_model.cli.errors import report_errors, run_command
+from vmalloc_model.native import warm_up
 from vmalloc_model.report import book, current, runner
 from vmalloc_model.report.project import Project
 
@@ -138,6 +139,7 @@ def params(notebook: str | None) -> int:
 
 
 def _up_to_date(project: Project) -> None:
+    warm_up(click.echo)  # once, here, rather than in each notebook's process
     errors = runner.bring_up_to_date(project, click.echo)
     if errors:
         click.get_current_context().exit(report_errors(errors))
