@@ -20,6 +20,11 @@ test: $(VENV)/dev.stamp  ## run every test (the book is built first, if it is no
 	@$(REPORT) build
 	@$(BIN)/python -m pytest
 
+.PHONY: test-checked
+test-checked: $(VENV)/dev.stamp  ## run the tests of the compiled code with every index checked
+	@VMALLOC_MODEL_CHECKED=1 NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/freespace/test_fast.py \
+	    tests/allocator/test_allocator_fast.py tests/replay tests/workloads/test_workload_churn.py
+
 .PHONY: check
 check: $(VENV)/book.stamp  ## compare what is computed now with the committed data/results/
 	@$(REPORT) check
@@ -50,7 +55,7 @@ clean:  ## remove everything that was built, the environment too
 
 .PHONY: help
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 # --- the environment -------------------------------------------------------------------------
 

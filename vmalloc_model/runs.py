@@ -17,7 +17,6 @@ from vmalloc_model.datafiles import data_path, read_toml
 from vmalloc_model.errors import FileError, InputError, nearest
 from vmalloc_model.traces.ftrace import ALLOC, read_ftrace
 from vmalloc_model.traces.oplog import (
-    HEADER,
     NOT_STANDARD_WINDOW,
     POOL,
     SERVED_BY,
@@ -305,8 +304,10 @@ def _own_file(name: str | Path, where: str) -> Path:
 
 
 def _kind_of(path: Path) -> str:
-    first = next(TextFile(path).blocks())
-    return "oplog" if first.startswith(HEADER.encode()) else "ftrace"
+    head = next(TextFile(path).blocks()).partition(b"\n")[0].decode("utf-8", "replace")
+    # A header with columns missing is one of a log too, so that the log's reader says which.
+    like_a_log = {"seq", "op", "addr"} & set(head.strip().split(","))
+    return "oplog" if "," in head and like_a_log else "ftrace"
 
 
 def _own_run(path: Path) -> Run:

@@ -326,3 +326,12 @@ def test_the_command_prints_the_count_and_ends_with_its_status(capsys, tmp_path)
 
 def test_the_command_is_listed():
     assert "replay" in cli.list_commands(None)
+
+
+def test_a_log_without_a_column_names_it(tmp_path):
+    path = tmp_path / "own.csv"
+    rows = [",".join(line.split(",")[:-1]) for line in lines_of(STOCK)[:20]]
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.raises(FileError, match="missing column caller") as raised:
+        replay(path)
+    assert raised.value.line == 1

@@ -72,8 +72,8 @@ class Replay:
         All wrong predictions.
     causes : dict of int
         By likely cause: all wrong predictions.
-    wrong : list of int
-        Which allocations, counted from 1, got another address than was predicted, in order.
+    wrong_by_thousand : dict of int
+        Wrong addresses of allocations 1 to 1,000 (key 0), 1,001 to 2,000 (key 1), and so on.
     exact : int
         Allocation addresses predicted before the first wrong prediction of any kind.
     resynchronised : int
@@ -94,7 +94,7 @@ class Replay:
     differences: list[Difference] = field(default_factory=list)
     different: int = 0
     causes: dict[str, int] = field(default_factory=dict)
-    wrong: list[int] = field(default_factory=list)
+    wrong_by_thousand: dict[int, int] = field(default_factory=dict)
     exact: int = 0
     resynchronised: int = 0
     added: list[str] = field(default_factory=list)
@@ -111,7 +111,8 @@ class Replay:
         self.different += 1
         self.causes[difference.cause] = self.causes.get(difference.cause, 0) + 1
         if difference.kind == "addresses":
-            self.wrong.append(self.tally("addresses").made)
+            block = (self.tally("addresses").made - 1) // 1000
+            self.wrong_by_thousand[block] = self.wrong_by_thousand.get(block, 0) + 1
         if len(self.differences) < MOST_KEPT:
             self.differences.append(difference)
 

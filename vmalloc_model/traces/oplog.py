@@ -126,8 +126,16 @@ def read_oplog(path: str | Path) -> pl.DataFrame:
     data = text.text()
     head, _, body = data.partition(b"\n")
     if head.rstrip() != HEADER.encode():
+        columns = head.decode("utf-8", "replace").strip().split(",")
+        missing = [name for name in SCHEMA if name not in columns]
+        found = len(missing) < len(SCHEMA)
+        problem = f"missing column {', '.join(missing)}" if found and missing else "not its header"
         raise FileError(
-            text.path, "not an operation log", line=1, value=excerpt(head), allowed=HEADER
+            text.path,
+            problem if found else "not an operation log",
+            line=1,
+            value=excerpt(head),
+            allowed=HEADER,
         )
     _check_fields(text, body)
     raw = pl.read_csv(
