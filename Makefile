@@ -55,7 +55,7 @@ clean:  ## remove everything that was built, the environment too
 
 .PHONY: help
 help:  ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 # --- the environment -------------------------------------------------------------------------
 
