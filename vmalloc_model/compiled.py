@@ -44,7 +44,7 @@ def _cache_folder() -> Path:
     if chosen:
         base = Path(chosen)
     elif (root / "pyproject.toml").is_file() and os.access(root, os.W_OK):
-        base = root / "_build"
+        base = root / "_build" / "cache"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmalloc-model"
     return base / "numba" / _digest()

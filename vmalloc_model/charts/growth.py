@@ -104,8 +104,8 @@ def _panel(table: pl.DataFrame, policies: list[str]) -> alt.LayerChart | alt.Fac
             .encode(x=alt.value(0), y=alt.value(_HEIGHT), text="text:N")
         )
     else:
-        first = base.transform_filter(alt.datum.policy == next(iter(groups)))
-        area = first.mark_area(opacity=0.25, color=theme.MUTED, interpolate="step-after")
+        one = base.transform_filter(alt.datum.policy == next(iter(groups)))
+        area = one.mark_area(opacity=0.25, color=theme.MUTED, interpolate="step-after")
         layers.insert(0, area.encode(y=alt.Y("peak:Q", scale=scale, axis=axis), y2=alt.datum(low)))
     stream, recorded = shown.select("stream", "recorded").row(0)
     return alt.layer(*layers).properties(

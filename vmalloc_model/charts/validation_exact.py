@@ -13,13 +13,13 @@ __all__ = ["chart"]
 def chart(table: pl.DataFrame) -> alt.VConcatChart:
     """Draw the table of `vmalloc_model.studies.validation.along_table`: one strip for each run."""
     runs = table["run"].unique(maintain_order=True).to_list()
-    most = int(table["last"].max() or 1)  # type: ignore[call-overload]
+    most = max(table["last"].to_list())
     shown = table.with_columns(start=pl.col("first") - 1)
     strips = [_strip(shown.filter(run=run), run, most, run == runs[-1]) for run in runs]
     return alt.vconcat(*strips, spacing=10)
 
 
-def _strip(shown: pl.DataFrame, run: str, most: int, last: bool) -> alt.LayerChart:
+def _strip(shown: pl.DataFrame, run: str, most: int, last: bool) -> alt.LayerChart | alt.FacetChart:
     """One run: a bar for each thousand, blue where all is right; the last strip has the axis."""
     bars = (
         alt.Chart(shown)
@@ -33,7 +33,8 @@ def _strip(shown: pl.DataFrame, run: str, most: int, last: bool) -> alt.LayerCha
                     labels=last,
                     ticks=last,
                     grid=False,
-                    format=",",
+                    format=",d",
+                    tickCount=5,
                 ),
             ),
             x2="last:Q",

@@ -103,7 +103,7 @@ def _cache_folder() -> Path:
     if chosen:
         return Path(chosen)
     if (root / "pyproject.toml").is_file() and os.access(root, os.W_OK):
-        return root / "_build" / "compiled"
+        return root / "_build" / "cache" / "engine"
     user = os.environ.get("XDG_CACHE_HOME")
     return (Path(user) if user else Path.home() / ".cache") / "vmalloc-model"
 

@@ -32,7 +32,7 @@ def module_files(root: Path, sources: Iterable[str], names: Iterable[str] = ()) 
     Returns
     -------
     set of Path
-        Module files below `root`, and the C sources that lie beside an ``__init__.py`` among them.
+        Module files below `root`.
     """
     waiting = [name for source in sources for name in _imported(source, "")] + list(names)
     found: set[Path] = set()
@@ -40,8 +40,6 @@ def module_files(root: Path, sources: Iterable[str], names: Iterable[str] = ()) 
         for file, package in _files_of(root, waiting.pop()):
             if file not in found:
                 found.add(file)
-                if file.name == "__init__.py":  # code in C belongs to the package it lies in
-                    found.update(file.parent.glob("*.[ch]"))
                 waiting += _imported(file.read_text(encoding="utf-8"), package)
     return found
 

@@ -168,7 +168,9 @@ def _data_files(job: Job, used: Mapping[str, list[str]]) -> set[Path]:
     project = job.project
     values = [one for v in job.parameters.values() for one in (v if isinstance(v, list) else [v])]
     named = {(project.root / one).resolve() for one in values if isinstance(one, str)}
+    # Machine code is found by a digest of its sources, which are inputs of their own.
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), project.root / ".git", job.work]
+    prefixes.append(project.machine_code)
     found: set[Path] = set()
     for path in map(Path, used["opened"]):
         if path.resolve() in named or path.is_relative_to(project.data):

@@ -71,6 +71,11 @@ class Project:
         return self.build / "failed"
 
     @property
+    def machine_code(self) -> Path:
+        """Where compiled code is kept, in folders named by digests of its sources."""
+        return self.build / "cache"
+
+    @property
     def scratch(self) -> Path:
         """Unfinished folders; on the file system of the finished ones, so that a rename works."""
         return self.build / "tmp"

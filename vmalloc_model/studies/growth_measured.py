@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -100,11 +101,11 @@ def fitting(measured: Measured) -> range:
 
     A chunk holds ``C // size`` areas, and each pair uses one up.
     """
-    page = find_platform(measured.platform).page_size
+    chunk = measured.chunk_size // find_platform(measured.platform).page_size
     sizes = [
         pages
-        for pages in range(1, measured.chunk_size // 2 // page + 1)
-        if _refills(measured, pages) == measured.refills
+        for pages in range(1, chunk // 2 + 1)
+        if _refills(measured.pairs, chunk, pages) == measured.refills
     ]
     if not sizes:
         problem = "no size of the buffer gives so many refills"
@@ -112,11 +113,12 @@ def fitting(measured: Measured) -> range:
     return range(sizes[0] - _GUARD, sizes[-1] - _GUARD + 1)
 
 
-def _refills(measured: Measured, pages: int) -> int:
-    chunk = measured.chunk_size // find_platform(measured.platform).page_size
-    return -(-measured.pairs // (chunk // pages))
+def _refills(pairs: int, chunk: int, pages: int) -> int:
+    """Chunks that pairs use up; sizes in pages."""
+    return -(-pairs // (chunk // pages))
 
 
+@cache
 def repeated(measured: Measured, policy: str) -> Simulation:
     """Give the model the experiment's requests; one row of the series for each step.
 
@@ -201,25 +203,27 @@ def say_measured(measured: Measured) -> str:
         f'"{measured.payload_text}". Payloads of '
         f"{_span(payloads[0], payloads[-1])} pages "
         f"({_span(payloads[0] * page, payloads[-1] * page)} bytes) give exactly "
-        "the measured number, so the size is fitted and the agreement of the refills alone "
-        f"proves little; {_others(measured)}. "
+        "the measured number, so the size is fitted, and with it the exact agreement; "
+        f"{_others(measured)}. "
     )
     per, measured_per = tables / max(refills, 1), measured.memory / measured.refills
     return text + (
         f"Page-table pages explain {size_text(per)} of the {size_text(measured_per)} of memory "
-        "that each refill took; they were not fitted to anything."
+        "that each refill took, and nothing is fitted there. Without the overlay the kernel "
+        f"{measured.stock}."
     )
 
 
 def _others(measured: Measured) -> str:
-    """What the two plain readings of the noted size would give."""
+    """Tell what the two plain readings of the noted size would give."""
     page = find_platform(measured.platform).page_size
     number = float(measured.payload_text.split()[0])
     words = []
     for unit, name in ((10**6, "decimal"), (1 << 20, "binary")):
         pages = -(-round(number * unit) // page) + _GUARD
-        words.append(f"{count_text(_refills(measured, pages))} if the megabytes are {name}")
-    return "a size of exactly that many would give " + " and ".join(words)
+        refills = _refills(measured.pairs, measured.chunk_size // page, pages)
+        words.append(f"{count_text(refills)} if the megabytes are {name}")
+    return "exactly that size would give " + " and ".join(words)
 
 
 def _per_step(simulation: Simulation) -> str:

@@ -101,9 +101,13 @@ def say_predictions(table: pl.DataFrame) -> str:
     right = table.filter(pl.col("different") == 0)
     text = (
         f"In {len(right)} of {len(table)} recorded runs every prediction is right"
-        + (f": {count_text(right['right'].sum())} addresses of allocations" if len(right) else "")
         + (
-            f", {count_text(right['predictions'].sum())} predictions of all kinds."
+            f": {count_text(int(right['right'].sum()))} addresses of allocations"
+            if len(right)
+            else ""
+        )
+        + (
+            f", {count_text(int(right['predictions'].sum()))} predictions of all kinds."
             if len(right)
             else "."
         )

@@ -1,4 +1,4 @@
-"""Chapter *Validation*: growth with an overlay, from the requests alone and as a kernel logged it."""
+"""Chapter *Validation*: growth with an overlay, from requests alone and as a kernel logged it."""
 
 from __future__ import annotations
 

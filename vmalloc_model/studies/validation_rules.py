@@ -31,12 +31,15 @@ class Lowest:
 
     def search(self, pages: int, order: int, first: int, end: int) -> int | None:
         """Find an address in ``[first, end)``; nothing is taken."""
-        mask = (1 << order) - 1
-        for k in range(bisect_right(self._ends, first), len(self._starts)):
-            page = (max(self._starts[k], first) + mask) & ~mask
-            if page + pages <= min(self._ends[k], end):
+        mask, starts, ends = (1 << order) - 1, self._starts, self._ends
+        for k in range(bisect_right(ends, first), len(starts)):
+            start, stop = starts[k], ends[k]
+            if stop - start < pages:
+                continue  # most gaps are small
+            page = (max(start, first) + mask) & ~mask
+            if page + pages <= min(stop, end):
                 return page
-            if self._starts[k] >= end:
+            if start >= end:
                 break
         return None
 
