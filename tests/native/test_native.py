@@ -204,7 +204,7 @@ def test_a_terminal_is_told_unless_somebody_else_is(no_compiler, capsys, monkeyp
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("VMALLOC_MODEL_CACHE", raising=False)
-    assert native._cache_folder() == ROOT / "_build" / "compiled"
+    assert native._cache_folder() == ROOT / "_build" / "cache" / "engine"
     monkeypatch.setattr(native, "_HERE", tmp_path / "site-packages" / "vmalloc_model" / "native")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert native._cache_folder() == tmp_path / "cache" / "vmalloc-model"
