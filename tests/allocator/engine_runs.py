@@ -39,7 +39,7 @@ class Both:
     """An allocator and its twin on the same machine; an event is a list of the columns."""
 
     def __init__(self, machine, policy, kind="rbtree", auto_purge=True):
-        rules = find_policy(policy)
+        rules = find_policy(policy) if isinstance(policy, str) else policy
         self.machine = machine
         self.fast = Allocator(machine, rules, kind, auto_purge=auto_purge)
         self.plain = ReferenceAllocator(machine, rules, TWIN[kind], auto_purge=auto_purge)
@@ -133,7 +133,8 @@ def random_events(chance, machine, count):
 
 def random_run(seed, policy, kind, count):
     """Make a random machine and random events for it."""
-    chance = random.Random(f"{seed} {policy} {kind}")
+    name = policy if isinstance(policy, str) else policy.name
+    chance = random.Random(f"{seed} {name} {kind}")
     machine = machine_from(random_machine(chance))
     auto_purge = chance.random() < 0.7
     return Both(machine, policy, kind, auto_purge), random_events(chance, machine, count)

@@ -17,6 +17,7 @@ from vmalloc_model import workloads
 from vmalloc_model.allocator.allocator import Allocator
 from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.allocator.policies import load_policies
+from vmalloc_model.allocator.rules import ELIGIBLE, Rules
 from vmalloc_model.allocator.settings import settings as settings_of
 from vmalloc_model.errors import InputError
 from vmalloc_model.events import ALLOC, EVENT, FREE, GUARD, MAP_RAM, NODE, PCPU, PURGE, SHRINK
@@ -145,6 +146,34 @@ def test_random_runs_on_small_machines(policy):
         assert seen["refill_failures"]
         # by the message only requests without an alignment use a chunk
         assert bool(seen["padding_pages"]) == (load_policies()[policy].eligible != "message")
+
+
+def some_rules(number):
+    """Return rules that no policy has together."""
+    chance = random.Random(number)
+    resident = chance.random() < 0.8
+    return Rules(
+        name=f"rules-{number}",
+        title="",
+        first=chance.choice(["pools", "chunk"]),
+        eligible=chance.choice(ELIGIBLE),
+        refill_on=chance.choice(["miss", "null"]),
+        resident=resident,
+        owner=chance.choice(["freeing", "installing"]),
+        release=chance.choice(["never", "drained", "purged"]),
+        release_at_refill=chance.random() < 0.5,
+        rewind=resident and chance.random() < 0.3,
+        pooled=chance.random() < 0.7,
+    )
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_any_rules(number):
+    """The choices of a policy do not depend on each other."""
+    both, events = random_run(number, some_rules(number), "rbtree", 400)
+    for first in range(0, len(events), 80):
+        both.take(events[first : first + 80])
+        both.compare()
 
 
 def x86(policy, **changes):
