@@ -105,7 +105,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_event_as_in_the_reference(policy):
     machine = type(f"Machine_{policy.replace('-', '_')}", (Machine,), {"policy": policy})
-    run_state_machine_as_test(machine, settings=settings(max_examples=10, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(max_examples=4, stateful_step_count=30))
 
 
 # --- events worth keeping ------------------------------------------------------------------------

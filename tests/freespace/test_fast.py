@@ -329,10 +329,10 @@ def test_churn_that_fills_up_and_drains(kind, seed):
     [("rbtree", "ascending"), ("rbtree", "descending"), ("rbtree", "random"), ("gaps", "random")],
 )
 def test_an_index_of_three_levels_comes_and_goes(kind, order):
-    """More than 64 * 32 gaps, in three orders; in between some aligned requests."""
+    """More than 32 * 32 gaps, in three orders; in between some aligned requests."""
     chance = random.Random(order)
     both = Both(kind, WHOLE)
-    count = 2200
+    count = 1300
     places = [*range(count)]
     spans = [(BASE + 20 * k, chance.randrange(1, 12)) for k in places]
 
