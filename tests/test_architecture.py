@@ -8,7 +8,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "vmalloc_model"
 FLOORS = [
     {"errors"},
+    {"caches", "dependencies"},
     {"units", "datafiles", "events", "compiled", "native"},
+    {"sweep"},
     {"platforms", "callers", "traces"},
     {"runs"},
     {"requests"},
@@ -16,6 +18,7 @@ FLOORS = [
     {"freespace"},
     {"allocator", "workloads"},
     {"replay", "simulate"},
+    {"experiments"},
     {"constraints", "occupancy"},
     {"parameters"},
     {"claims"},

@@ -16,10 +16,12 @@ from typing import Any, Final, TypeVar
 
 import numba
 
+from vmalloc_model.caches import cache_folder
+
 __all__ = ["CACHE", "compiled"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
-_ROOMS: Final = ("workloads",)
+_ROOMS: Final = ("workloads", "occupancy", "contention")
 
 
 def _sources() -> list[Path]:
@@ -37,20 +39,7 @@ def _digest() -> str:
     return parts.hexdigest()[:16]
 
 
-def _cache_folder() -> Path:
-    """Below ``_build/`` of a checkout, else below the user's cache folder."""
-    chosen = os.environ.get("VMALLOC_MODEL_CACHE")
-    root = _PACKAGE.parent
-    if chosen:
-        base = Path(chosen)
-    elif (root / "pyproject.toml").is_file() and os.access(root, os.W_OK):
-        base = root / "_build" / "cache"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vmalloc-model"
-    return base / "numba" / _digest()
-
-
-CACHE: Final = _cache_folder()
+CACHE: Final = cache_folder("numba") / _digest()
 """Where the machine code of these sources is kept."""
 
 numba.config.CACHE_DIR = os.fspath(CACHE)
@@ -61,8 +50,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def compiled(function: _Function) -> _Function:
     """Compile a function at its first call and keep the machine code on disk.
 
+    It runs without the interpreter's lock, so threads run side by side.
     Arithmetic is that of numpy: integers wrap, a division by zero does not raise. With
     ``NUMBA_BOUNDSCHECK=1`` every index is checked.
     """
-    result: _Function = numba.njit(cache=True, error_model="numpy")(function)
+    result: _Function = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
     return result

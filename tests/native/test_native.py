@@ -17,6 +17,7 @@ from vmalloc_model.allocator.machine import LARGEST_POOLED_PAGES, machine_of
 from vmalloc_model.allocator.policies import load_policies
 from vmalloc_model.allocator.rules import ELIGIBLE
 from vmalloc_model.allocator.settings import NUMBERS, settings
+from vmalloc_model.caches import cache_folder
 from vmalloc_model.errors import ModelError
 from vmalloc_model.events import EVENT, GUARD, NODE, OPERATIONS
 from vmalloc_model.platforms import find_platform
@@ -131,7 +132,7 @@ def tiny(copied):
 
 
 def built():
-    return sorted(path.name for path in native._cache_folder().rglob("*") if path.is_file())
+    return sorted(path.name for path in cache_folder("engine").rglob("*") if path.is_file())
 
 
 def test_a_broken_source(tiny):
@@ -184,14 +185,6 @@ def test_a_terminal_is_told_unless_somebody_else_is(no_compiler, capsys, monkeyp
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     native.warm_up()
     assert capsys.readouterr().err == "compiling the allocator model (once, a few seconds)\n"
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.delenv("VMALLOC_MODEL_CACHE", raising=False)
-    assert native._cache_folder() == ROOT / "_build" / "cache" / "engine"
-    monkeypatch.setattr(native, "_HERE", tmp_path / "site-packages" / "vmalloc_model" / "native")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert native._cache_folder() == tmp_path / "cache" / "vmalloc-model"
 
 
 def test_two_processes_compile_at_once(tiny, monkeypatch):

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from vmalloc_model.caches import cache_folder
 from vmalloc_model.errors import ModelError
 
 __all__ = ["checked_build", "library", "warm_up"]
@@ -69,7 +70,7 @@ def library() -> ctypes.CDLL:
 
 
 def _path() -> Path:
-    return _cache_folder() / _digest() / "engine.so"
+    return cache_folder("engine") / _digest() / "engine.so"
 
 
 def _flags() -> tuple[str, ...]:
@@ -94,18 +95,6 @@ def _processor() -> str:
         return platform.processor()
     lines = [line for line in text.splitlines() if line.startswith(("model name", "flags"))]
     return "\n".join(lines[:2]) or platform.processor()
-
-
-def _cache_folder() -> Path:
-    """Below ``_build/`` of a checkout, else below the user's cache folder."""
-    chosen = os.environ.get("VMALLOC_MODEL_CACHE")
-    root = _HERE.parent.parent
-    if chosen:
-        return Path(chosen)
-    if (root / "pyproject.toml").is_file() and os.access(root, os.W_OK):
-        return root / "_build" / "cache" / "engine"
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "vmalloc-model"
 
 
 def _compile(path: Path) -> None:

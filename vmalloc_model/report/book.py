@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from vmalloc_model.dependencies import PACKAGE
 from vmalloc_model.errors import ModelError
 from vmalloc_model.report.files import (
     Digests,
@@ -20,7 +21,7 @@ from vmalloc_model.report.files import (
     replace_folder,
     write_if_different,
 )
-from vmalloc_model.report.project import PACKAGE, Project
+from vmalloc_model.report.project import Project
 from vmalloc_model.report.runner import Say
 
 __all__ = ["BookError", "build_book"]

@@ -21,11 +21,10 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from vmalloc_model.dependencies import PACKAGE, module_files
 from vmalloc_model.errors import ModelError, NotebookError
 from vmalloc_model.report import notebooks
-from vmalloc_model.report.dependencies import module_files
 from vmalloc_model.report.job import Job
-from vmalloc_model.report.project import PACKAGE
 from vmalloc_model.report.provenance import RECORD, record_of
 
 __all__ = ["execute"]
@@ -67,7 +66,10 @@ def execute(job: Job, progress: Callable[[], None]) -> None:
     (job.results / f"{job.name}.ipynb").write_bytes(notebooks.kept_form(executed))
     used = json.loads(record.read_text(encoding="utf-8"))
     root = job.project.root
+    # what it loaded, and what it read because results that were kept follow from it
+    read = [path for path in used["opened"] if path.endswith(".py")]
     loaded = {path for path in map(Path, used["modules"]) if path.is_relative_to(root)}
+    loaded |= {path for path in map(Path, read) if path.is_relative_to(root / PACKAGE)}
     provenance = record_of(
         job.project,
         job.name,
@@ -168,9 +170,9 @@ def _data_files(job: Job, used: Mapping[str, list[str]]) -> set[Path]:
     project = job.project
     values = [one for v in job.parameters.values() for one in (v if isinstance(v, list) else [v])]
     named = {(project.root / one).resolve() for one in values if isinstance(one, str)}
-    # Machine code is found by a digest of its sources, which are inputs of their own.
+    # What is kept there is found by a digest of its sources, which are inputs of their own.
     prefixes = [Path(sys.prefix), Path(sys.base_prefix), project.root / ".git", job.work]
-    prefixes.append(project.machine_code)
+    prefixes.append(project.caches)
     found: set[Path] = set()
     for path in map(Path, used["opened"]):
         if path.resolve() in named or path.is_relative_to(project.data):

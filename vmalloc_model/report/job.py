@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmalloc_model.report.project import PACKAGE, Project
+from vmalloc_model.dependencies import PACKAGE
+from vmalloc_model.report.project import Project
 
 __all__ = ["Job"]
 

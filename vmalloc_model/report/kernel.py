@@ -17,7 +17,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 
-from vmalloc_model.report.project import PACKAGE
+from vmalloc_model.dependencies import PACKAGE
 
 __all__ = ["main"]
 

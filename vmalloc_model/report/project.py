@@ -9,9 +9,7 @@ from pathlib import Path
 from vmalloc_model.datafiles import ROOT
 from vmalloc_model.errors import InputError, nearest
 
-__all__ = ["PACKAGE", "Project"]
-
-PACKAGE = "vmalloc_model"
+__all__ = ["Project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,8 @@ class Project:
         return self.build / "failed"
 
     @property
-    def machine_code(self) -> Path:
-        """Where compiled code is kept, in folders named by digests of its sources."""
+    def caches(self) -> Path:
+        """Where machine code and points of sweeps are kept, named by digests of their sources."""
         return self.build / "cache"
 
     @property

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmalloc_model.datafiles import ROOT
-from vmalloc_model.report.dependencies import module_files
+from vmalloc_model.dependencies import module_files
 
 
 def package(root, files):

@@ -10,10 +10,11 @@ import ast
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Final
 
-from vmalloc_model.report.project import PACKAGE
+__all__ = ["PACKAGE", "module_files"]
 
-__all__ = ["module_files"]
+PACKAGE: Final = "vmalloc_model"
 
 
 def module_files(root: Path, sources: Iterable[str], names: Iterable[str] = ()) -> set[Path]:

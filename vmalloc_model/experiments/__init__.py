@@ -1,0 +1,1 @@
+"""Experiments: functions of one point each, for `vmalloc_model.sweep`."""
