@@ -18,7 +18,7 @@ book: $(VENV)/book.stamp  ## build the whole report: environment, every notebook
 .PHONY: test
 test: $(VENV)/dev.stamp  ## run every test (the book is built first, if it is not current)
 	@$(REPORT) build
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
 
 .PHONY: test-checked
 test-checked: $(VENV)/dev.stamp  ## run the tests of the compiled code with every index checked

@@ -42,8 +42,8 @@ def test_blocks_join_to_the_text(tmp_path, container, lines, ended, block_size):
     assert file.cut is not ended
 
 
-NUMBERED = gzip.compress(b"".join(b"line %d %d\n" % (n, n * n) for n in range(5000)))
-EMPTY_LINES = gzip.compress(b"\n" * 5000)
+NUMBERED = gzip.compress(b"".join(b"line %d %d\n" % (n, n * n) for n in range(5000)), mtime=0)
+EMPTY_LINES = gzip.compress(b"\n" * 5000, mtime=0)
 
 
 @pytest.mark.parametrize(
