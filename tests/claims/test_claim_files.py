@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from vmalloc_model.claims.claim import (
+    BEYOND,
     CHECKS,
     TOPICS,
     VERDICTS,
@@ -39,6 +40,9 @@ def test_a_check_may_serve_two_claims_only_with_figures_of_their_own():
 def test_the_quotes_are_in_the_part_of_the_mail_that_is_named():
     patch = read_patch()
     for claim in load_claims():
+        assert (claim.part == BEYOND) == (claim.topic == "over time") == (not claim.quote)
+        if claim.part == BEYOND:
+            continue
         assert claim.quote in patch.part(claim.part), claim.id
         assert len(claim.quote.split()) <= 9, claim.id
 
@@ -99,6 +103,7 @@ def test_every_topic_has_claims_and_the_summary_has_many():
         ('topic = "text"', 'topic = "style"', r"\$.claim\[\d+\].topic: unknown: 'style'; allowed"),
         ('part = "trailer"', 'part = "footer"', r"part: unknown: 'footer'; allowed: message"),
         ('id = "lines-107"', 'id = "range-128gb"', r"id: stands twice: 'range-128gb'"),
+        ('quote = ""', 'quote = "x"', r"quote: not empty, though beyond the mail"),
         ('text = "The patch adds 107 lines."', "", r"text: missing or not a text"),
         ('check = "added-lines"', 'verdict = "holds"\ncheck = "a"', r"unknown key: 'verdict'"),
     ],

@@ -210,6 +210,13 @@ OTHERWISE = {
         {"file": (PATCH, ("if (vmap_bump_refill(gfp_mask) == 0)", "if (1)"))},
         "contradicted",
     ),
+    "saves-beyond-pools": ({"policy": "mainline"}, "contradicted"),
+    "knee": ({"barely": 1000}, "contradicted"),
+    "chunks-come-back": ({"policy": "release-at-refill"}, "holds"),
+    "range-lasts": ({"policy": "release-at-refill"}, "holds"),
+    "pins-little": ({"policy": "rfc10"}, "holds with conditions"),
+    "tens-of-chunks": ({"policy": "release-at-refill"}, "holds"),
+    "chunk-for-each-cpu": ({"file": (PATCH, ("(64UL * 1024 *", "(4UL * 1024 *"))}, "holds"),
 }
 
 

@@ -36,8 +36,13 @@ def rows(table, argument, premises):
 
 
 @pytest.fixture(scope="module")
-def claims():
+def every():
     return summary.claims(Evidence())
+
+
+@pytest.fixture(scope="module")
+def claims(every):
+    return summary.of_mail(every)
 
 
 @pytest.fixture
@@ -299,8 +304,12 @@ def test_without_guard_pages_the_guard_moves_nothing():
     assert arguments.three_arguments(READING)["moved_by"].str.starts_with("guard page").any()
 
 
-def test_every_claim_has_a_row_in_the_order_of_the_mail(claims):
-    assert claims["id"].to_list() == [claim.id for claim in load_claims()]
+def test_every_claim_has_a_row_in_the_order_of_the_mail(every, claims):
+    assert every["id"].to_list() == [claim.id for claim in load_claims()]
+    others = summary.beyond(every)
+    assert claims.height + others.height == every.height
+    assert others.height == sum(claim.topic == "over time" for claim in load_claims()) > 0
+    assert f"of {others.height} statements, " in summary.say_beyond(every)
     assert not claims.null_count().pipe(lambda counts: counts.sum_horizontal().sum())
 
 

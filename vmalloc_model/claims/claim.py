@@ -14,6 +14,7 @@ from vmalloc_model.errors import FileError
 from vmalloc_model.units import count_text, parse_size, share_text, size_text
 
 __all__ = [
+    "BEYOND",
     "CHECKS",
     "TOPICS",
     "VERDICTS",
@@ -31,26 +32,31 @@ __all__ = [
 
 Verdict = Literal["holds", "holds with conditions", "contradicted", "cannot be checked"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
-TOPICS: Final = ("coverage", "amortisation", "cost", "mechanism", "text")
-"""The three arguments; how the overlay works; what the mail says of itself and of other code."""
+TOPICS: Final = ("coverage", "amortisation", "cost", "mechanism", "text", "over time")
+"""The three arguments; how the overlay works; what the mail says of itself and of other code; what
+becomes of chunks over time, which the arguments leave out."""
+
+BEYOND: Final = "beyond"
+"""Part of a claim that is not in the mail: its reader may take it for granted, or a later mail says
+it. Such a claim has the topic ``over time``, no quote, and its place is where it comes from."""
 
 Number = int | float | str
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One checkable statement of the mail.
+    """One checkable statement: of the mail, or one that its reader may take for granted.
 
     Attributes
     ----------
     id : str
         Stable, lower-case words joined by ``-``.
     part, place : str
-        One of `PARTS`, and the place within it in words.
+        One of `PARTS` or `BEYOND`, and the place within it in words.
     text : str
         The statement in the report's own words.
     quote : str
-        A few words of the mail to find it by.
+        A few words of the mail to find it by; empty beyond it.
     topic, check : str
         One of `TOPICS`; name of the check in `CHECKS`.
     stated : mapping of str to number
@@ -182,9 +188,11 @@ def load_claims() -> tuple[Claim, ...]:
             if key not in (*_TEXTS, "stated"):
                 raise FileError(path, f"{where}: unknown key", value=key, allowed=", ".join(_TEXTS))
         for key in _TEXTS:
-            if not isinstance(entry.get(key), str) or not entry[key].strip():
-                raise FileError(path, f"{where}.{key}: missing or not a text")
-        for key, allowed in (("part", PARTS), ("topic", TOPICS)):
+            empty = key == "quote" and entry.get("part") == BEYOND
+            if not isinstance(entry.get(key), str) or bool(entry[key].strip()) == empty:
+                problem = "not empty, though beyond the mail" if empty else "missing or not a text"
+                raise FileError(path, f"{where}.{key}: {problem}")
+        for key, allowed in (("part", (*PARTS, BEYOND)), ("topic", TOPICS)):
             if entry[key] not in allowed:
                 raise FileError(
                     path, f"{where}.{key}: unknown", value=entry[key], allowed=", ".join(allowed)

@@ -8,6 +8,7 @@ import vmalloc_model.claims.amortisation
 import vmalloc_model.claims.cost
 import vmalloc_model.claims.coverage
 import vmalloc_model.claims.mechanism
+import vmalloc_model.claims.over_time
 import vmalloc_model.claims.text  # noqa: F401
 from vmalloc_model.claims.claim import CHECKS, VERDICTS, Claim, Finding, load_claims
 from vmalloc_model.claims.evidence import Evidence

@@ -20,8 +20,10 @@ from vmalloc_model.claims.recorded import (
 )
 from vmalloc_model.datafiles import data_path, read_toml
 from vmalloc_model.errors import FileError, InputError
+from vmalloc_model.experiments.play import inputs, play
 from vmalloc_model.platforms import Platform, load_platforms
 from vmalloc_model.premises import Premises, load_premises
+from vmalloc_model.sweep import Result, sweep
 from vmalloc_model.units import parse_size
 
 __all__ = ["CHUNK", "Evidence"]
@@ -48,6 +50,10 @@ class Evidence:
         Operation logs of one workload, with the overlay of 10/12 and without.
     barely : float
         Visits to the global allocator per 1,000 allocations below which a saving is small.
+    policy : str
+        Version of the overlay whose behaviour over time is looked at.
+    cpus, events, seed : int
+        Of the synthetic streams that it is looked at with.
     """
 
     page_size: int = 4096
@@ -57,6 +63,10 @@ class Evidence:
     overlay_run: str = "oplog-rfc10"
     mainline_run: str = "oplog-stock"
     barely: float = 1.0
+    policy: str = "rfc12"
+    cpus: int = 4
+    events: int = 200_000
+    seed: int = 1
 
     @cached_property
     def patch(self) -> Patch:
@@ -114,6 +124,25 @@ class Evidence:
     def mainline(self) -> Mainline:
         """What the same kernel did without it."""
         return read_mainline(self.mainline_run)
+
+    def played(self, stream: str, policy: str = "", **changes: Any) -> Result:
+        """Run a synthetic stream under `policy`, or under this evidence's.
+
+        Returns
+        -------
+        dict
+            What `vmalloc_model.experiments.play.play` tells.
+        """
+        point = {
+            "stream": stream,
+            "policy": policy or self.policy,
+            "platform": self.platform,
+            "chunk_size": self.chunk_size,
+            "cpus": self.cpus,
+            "events": self.events,
+            "seed": self.seed,
+        }
+        return sweep(play, [point | changes], inputs=inputs)[0]
 
     def times(self) -> tuple[float, float] | None:
         """Nanoseconds of an allocation from the chunk and of an ordinary one, if measured."""
