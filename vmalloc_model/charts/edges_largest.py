@@ -1,0 +1,18 @@
+"""``fig-edges-largest``: the largest allocation left once every CPU has allocated a page."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from vmalloc_model.charts.edges_cells import cell_panels
+from vmalloc_model.units import size_text
+
+__all__ = ["chart"]
+
+
+def chart(table: pl.DataFrame) -> alt.VConcatChart:
+    """Draw the table of `vmalloc_model.studies.edges_small.start_table`."""
+    shown = table.with_columns(text=pl.col("largest").map_elements(size_text, pl.String))
+    legend = alt.Legend(title="share of the range", format="%", gradientLength=200)
+    return cell_panels(shown, "share", 1, legend, low_is_bad=True)
