@@ -36,7 +36,7 @@ class Parameter:
         As in a notebook; one line, with the unit.
     scalar : str
         Kind of one value: ``size``, ``power of two``, ``count``, ``share``, ``number``,
-        ``platform``, ``run``, ``policy``, ``workload``, ``length`` or ``seed``.
+        ``platform``, ``run``, ``policy``, ``workload``, ``mix``, ``length`` or ``seed``.
     many : bool
         Whether the value is a list.
     """
@@ -53,7 +53,11 @@ class Parameter:
         return f"list of {plural}" if self.many else self.scalar
 
 
-_PLURALS: Final = {"power of two": "powers of two", "policy": "policies"}
+_PLURALS: Final = {
+    "power of two": "powers of two",
+    "policy": "policies",
+    "mix": "mixes",
+}
 
 
 def _vocabulary(*parameters: Parameter) -> dict[str, Parameter]:
@@ -80,11 +84,25 @@ VOCABULARY: Final = _vocabulary(
     Parameter("budgets", "shares of the vmalloc range that all chunks may take", "share", True),
     Parameter("min_allocations", "allocations per refill that are enough", "count"),
     Parameter("barely", "visits per 1,000 allocations below which a saving is small", "number"),
+    Parameter("horizon", "allocations after which space that is lost for good is judged", "length"),
+    Parameter("memory", "memory of a machine in bytes", "size"),
     Parameter("policy", "a policy of the allocator model, such as mainline or rfc12", "policy"),
     Parameter("policies", "policies of the allocator model", "policy", many=True),
     Parameter("workload", "a synthetic workload, such as churn", "workload"),
     Parameter("workloads", "synthetic workloads", "workload", many=True),
+    Parameter("mixes", "mixes of requests, such as one_page or xfs", "mix", many=True),
+    Parameter("pinned", "shares of the allocations that live long", "share", many=True),
+    Parameter("lifetimes", "how many allocations the long-lived ones outlive", "count", many=True),
+    Parameter("loops", "iterations of the kernel's long_busy_list test", "count", many=True),
+    Parameter("visit_cpus", "machines simulated to count lock visits, by CPUs", "count", many=True),
+    Parameter("fit_jobs", "job counts whose published times costs are fitted to", "count", True),
+    Parameter("pair_ns", "ns of an allocation and its free on one CPU alone", "number"),
+    Parameter("area_ns", "ns with the lock held for each area moved", "number"),
+    Parameter("handover_ns", "ns more for a visit while others wait", "number"),
+    Parameter("slowdown", "share by which a pair must be slower to count", "share"),
     Parameter("events", "length of a synthetic stream in events", "length"),
+    Parameter("tasks", "tasks of a program of concurrent steps: 2 or 3", "count"),
+    Parameter("bound", "most states of one search", "length"),
     Parameter("seed", "seed of all that is random in a stream", "seed"),
 )
 """Name -> parameter, in the order they are listed."""
@@ -189,7 +207,7 @@ def literal(name: str, text: str) -> Any:
 
 
 def _literal_one(scalar: str, text: str, place: str) -> Any:
-    if scalar in ("size", "power of two", "platform", "run", "policy", "workload"):
+    if scalar in ("size", "power of two", "platform", "run", "policy", "workload", "mix"):
         return int(text) if text.isdecimal() else text
     try:
         if scalar == "share" and text.endswith("%"):
@@ -313,6 +331,11 @@ def _workload(value: Any, place: str) -> str:
     return str(workloads.find_workload(_text(value, place), place).name)
 
 
+def _mix(value: Any, place: str) -> str:
+    mixes = import_module("vmalloc_model.occupancy.mixes")
+    return str(mixes.find_named(_text(value, place), place).name)
+
+
 _CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "size": _size,
     "power of two": _power_of_two,
@@ -324,6 +347,7 @@ _CHECKS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "run": _run,
     "policy": _policy,
     "workload": _workload,
+    "mix": _mix,
     "length": _length,
     "seed": _seed,
 }

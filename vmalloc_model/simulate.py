@@ -241,8 +241,7 @@ def _chunks(allocator: Allocator) -> pl.DataFrame:
     names = ("base", "used", "live", "cpu", "served", "released", "current")
     waiting = np.zeros(len(chunks.base), bool)
     if allocator.rules.release == "purged":
-        starts = [start for lazy in allocator.state()["lazy"].values() for start in lazy]
-        lazy = np.sort(np.array(starts, np.int64))
+        lazy = allocator.lazy()
         inside = np.searchsorted(lazy, chunks.base + chunks.used) - np.searchsorted(
             lazy, chunks.base
         )

@@ -233,6 +233,11 @@ class Allocator:
         self._lib.vm_visits(self.handle, rows.ctypes.data)
         return dict(zip(("busy", "pool", "lazy"), rows.T, strict=True))
 
+    def lazy(self) -> npt.NDArray[np.int64]:
+        """Return the first pages of all lazy areas, ascending."""
+        parts = [self._list(-1 - node)[:, 0] for node in self._nodes()]
+        return np.sort(np.concatenate(parts))
+
     def state(self) -> dict[str, Any]:
         """Return what can be compared with the reference allocator, in its form."""
         pools = {}

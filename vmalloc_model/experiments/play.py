@@ -38,8 +38,11 @@ NAMES: Final = {
 def inputs(point: Point) -> Iterable[Path]:
     """Yield the data files that `simulation` reads at a point."""
     yield data_path("platforms.csv")
-    if point["stream"] not in WORKLOADS:
-        run = find_run(point["stream"])
+    workload = WORKLOADS.get(point["stream"])
+    own = {name: one.default for name, one in workload.parameters.items()} if workload else {}
+    name = {"run": None, **own, **(point.get("parameters") or {})}["run"]  # what fitted follows
+    if workload is None or name is not None:
+        run = find_run(point["stream"] if workload is None else name)
         yield data_path("runs/runs.toml")
         yield run.path
         yield from (data_path(f"runs/{name}") for name in run.vmallocinfo)

@@ -1,0 +1,1 @@
+"""One lock that many CPUs share: exact queueing, a simulation as its twin, and its costs."""
