@@ -230,7 +230,7 @@ def test_an_unknown_name_is_refused():
         playing.play(POINT | {"cpu": 3})
 
 
-@pytest.mark.parametrize("stream", ["xfs", "smp4-sync", "oplog-stock", "fitted"])
+@pytest.mark.parametrize("stream", ["xfs", "smp4-sync", "oplog-stock", "fitted", "mixed"])
 def test_declared_inputs_are_all_data_files_that_are_opened(stream):
     code = textwrap.dedent(f"""
         import os, sys

@@ -37,15 +37,18 @@ NAMES: Final = {
 
 def inputs(point: Point) -> Iterable[Path]:
     """Yield the data files that `simulation` reads at a point."""
+    name = point["stream"]
     yield data_path("platforms.csv")
-    workload = WORKLOADS.get(point["stream"])
-    own = {name: one.default for name, one in workload.parameters.items()} if workload else {}
-    name = {"run": None, **own, **(point.get("parameters") or {})}["run"]  # what fitted follows
-    if workload is None or name is not None:
-        run = find_run(point["stream"] if workload is None else name)
+    if name in ("modules", "mixed"):
+        yield data_path("modules-debian-6.12.117-amd64.csv")
+    if name == "fitted":
+        default = WORKLOADS[name].parameters["run"].default
+        name = str((point.get("parameters") or {}).get("run", default))
+    if name not in WORKLOADS:
+        run = find_run(name)
         yield data_path("runs/runs.toml")
         yield run.path
-        yield from (data_path(f"runs/{name}") for name in run.vmallocinfo)
+        yield from (data_path(f"runs/{one}") for one in run.vmallocinfo)
 
 
 def simulation(point: Point, samples: int = 0) -> Simulation:

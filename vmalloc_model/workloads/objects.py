@@ -29,6 +29,8 @@ SLOT_SHIFT: Final = np.uint64(0 if _LITTLE else 32)
 """Place of ``slot`` in the second."""
 _PURGE: Final = np.uint64(step(PURGE).view(np.uint64)[0])
 _32: Final = np.uint64(32)
+_ORDERS: Final = 64
+"""More than any order of an alignment."""
 
 
 def words_of(steps: Steps) -> Words:
@@ -77,7 +79,9 @@ def area_kinds(
     page_size : int
         Bytes.
     """
-    pairs, kinds = np.unique(np.stack([payloads, orders], axis=1), axis=0, return_inverse=True)
+    # one number for each pair: sorting rows is thirty times as slow
+    keys, kinds = np.unique(payloads * _ORDERS + orders, return_inverse=True)
+    pairs = np.stack(np.divmod(keys, _ORDERS), axis=1)
     # The chain of areas of every pair at once: what `area_chain` says of each.
     chain = [pairs[:, 0] + 1]
     while ((array := (chain[-1] - 1) * POINTER) > page_size).any():
