@@ -216,6 +216,9 @@ OTHERWISE = {
     "range-lasts": ({"policy": "release-at-refill"}, "holds"),
     "pins-little": ({"policy": "rfc10"}, "holds with conditions"),
     "tens-of-chunks": ({"policy": "release-at-refill"}, "holds"),
+    "no-address-twice": ({"policy": "mainline"}, "holds"),
+    "flush-before-reuse": ({"policy": "rfc10"}, "holds"),
+    "stopped-cpu-returns": ({"policy": "mainline"}, "holds"),
     "chunk-for-each-cpu": ({"file": (PATCH, ("(64UL * 1024 *", "(4UL * 1024 *"))}, "holds"),
 }
 

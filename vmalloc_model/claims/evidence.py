@@ -54,6 +54,8 @@ class Evidence:
         Version of the overlay whose behaviour over time is looked at.
     cpus, events, seed : int
         Of the synthetic streams that it is looked at with.
+    bound : int
+        Most states of a search for orders of steps.
     """
 
     page_size: int = 4096
@@ -67,6 +69,7 @@ class Evidence:
     cpus: int = 4
     events: int = 200_000
     seed: int = 1
+    bound: int = 1_000_000
 
     @cached_property
     def patch(self) -> Patch:

@@ -11,7 +11,12 @@ from typing import Final
 from vmalloc_model.allocator.policies import find_policy
 from vmalloc_model.claims.claim import Claim, Finding, Verdict, check, listed
 from vmalloc_model.claims.evidence import Evidence
-from vmalloc_model.sweep import Result
+from vmalloc_model.experiments.edges import inputs as platform_file
+from vmalloc_model.experiments.edges import stopped
+from vmalloc_model.interleavings.explore import explore
+from vmalloc_model.interleavings.programs import programs_of
+from vmalloc_model.interleavings.setting import KERNELS, Setting, variant_of
+from vmalloc_model.sweep import Result, sweep
 from vmalloc_model.units import count_text, size_text
 
 _STREAMS: Final = ("fix_size", "random_size", "long_busy_list", "stacks", "xfs", "churn")
@@ -147,6 +152,63 @@ def pins_little(claim: Claim, evidence: Evidence) -> Finding:
         f"MODEL, {evidence.policy}: with one allocation in 1,000 that stays, "
         f"{size_text(held * row['page_size'])} wait for {size_text(live * row['page_size'])} of "
         "live areas.",
+    )
+
+
+@check("no-address-twice")
+def no_address_twice(claim: Claim, evidence: Evidence) -> Finding:
+    """Search all orders of small programs for an address that two areas have."""
+    return _searched(evidence, ("twice",), "an address that is in use is handed out again")
+
+
+@check("flush-before-reuse")
+def flush_before_reuse(claim: Claim, evidence: Evidence) -> Finding:
+    """Search them for an address that is handed out before it is unmapped or flushed."""
+    told = "an address is handed out before it is unmapped and flushed"
+    return _searched(evidence, ("mapped", "flushed"), told)
+
+
+def _searched(evidence: Evidence, invariants: tuple[str, ...], told: str) -> Finding:
+    variant = variant_of(evidence.policy)
+    states = 0
+    for kernel in KERNELS.values():
+        ways = []
+        for program in programs_of(tasks=2):
+            search = explore(Setting(variant, kernel, program, cpus=2), evidence.bound)
+            states += search.states
+            ways += [search.found[one] for one in invariants if one in search.found]
+        if ways:
+            moves = min(map(len, ways))
+            return Finding(
+                "contradicted",
+                {"states": states, "moves": moves},
+                f"MODEL, {evidence.policy}, {kernel.title}: after {moves} moves {told}.",
+            )
+    return Finding(
+        "holds",
+        {"states": states},
+        f"MODEL, {evidence.policy}: in none of {count_text(states)} states of small programs, on "
+        f"no kernel.",
+    )
+
+
+@check("stopped-cpu-returns")
+def stopped_cpu_returns(claim: Claim, evidence: Evidence) -> Finding:
+    """Let half of the CPUs free all they have and stop; purge, shrink, and fail an allocation."""
+    point = {
+        "platform": evidence.platform,
+        "cpus": evidence.cpus,
+        "chunk_size": evidence.chunk_size,
+        "policy": evidence.policy,
+        "areas": 100,
+    }
+    [row] = sweep(stopped, [point], inputs=platform_file)
+    kept = row["overflow"] * row["page_size"]
+    return Finding(
+        "contradicted" if kept else "holds",
+        {"CPUs": row["stopped"], "kept bytes": kept},
+        f"MODEL, {evidence.policy}: {row['stopped']} CPUs that freed everything and stopped keep "
+        f"{size_text(kept)} through a purge, the shrinker and a failed allocation.",
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "say_counted",
     "say_example",
     "say_orders",
+    "say_policy",
     "say_replays",
     "say_search",
     "say_skipped",
@@ -123,19 +124,25 @@ def say_search(cases: Sequence[Case]) -> str:
 
 def say_orders(weakest: pl.DataFrame) -> str:
     """Word the caption of ``fig-orders``: who violates what, and what that takes."""
-    text = []
-    for policy in weakest["policy"].unique(maintain_order=True):
-        broken = weakest.filter(pl.col("policy") == policy, pl.col("moves").is_not_null())
-        if not broken.height:
-            text.append(f"*{policy}*: everything holds")
-            continue
-        parts = []
-        for kernel, words in _WHERE.items():
-            keys = broken.filter(kernel=kernel)["invariant"].to_list()
-            if keys:
-                parts.append(f"{', '.join(keys)} {words}")
-        text.append(f"*{policy}* violates {'; '.join(parts)}")
-    return "What it takes to violate each invariant. " + ". ".join(text) + "."
+    policies = weakest["policy"].unique(maintain_order=True).to_list()
+    told = " ".join(say_policy(weakest, policy) for policy in policies)
+    return f"What it takes to violate each invariant. {told}"
+
+
+def say_policy(weakest: pl.DataFrame, policy: str) -> str:
+    """Word what one policy violates, and what that takes."""
+    mine = weakest.filter(policy=policy)
+    if not mine.height:
+        return f"*{policy}* was not searched."
+    broken = mine.filter(pl.col("moves").is_not_null())
+    if not broken.height:
+        return f"*{policy}*: everything holds."
+    parts = []
+    for kernel, words in _WHERE.items():
+        keys = broken.filter(kernel=kernel)["invariant"].to_list()
+        if keys:
+            parts.append(f"{', '.join(keys)} {words}")
+    return f"*{policy}* violates {'; '.join(parts)}."
 
 
 def say_counted(cases: Sequence[Case]) -> str:
