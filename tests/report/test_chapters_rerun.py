@@ -106,6 +106,26 @@ SETS = {
             "slowdown": "0.5",
         },
     ],
+    "leaks": [
+        {
+            "platform": "arm64-39bit-4k",
+            "platforms": "arm64-39bit-4k,riscv64-sv39",
+            "chunk_size": "16M",
+            "policies": "mainline,rfc12,release-at-refill",
+            "workloads": "fix_size,stacks",
+            "cpu_counts": "2",
+            "events": "12000",
+        },
+        {
+            "platform": "arm64-48bit-64k",
+            "platforms": "riscv64-sv39",
+            "cpus": "1",
+            "policies": "rfc10",
+            "workloads": "churn",
+            "cpu_counts": "1,3",
+            "events": "12000",
+        },
+    ],
     "pinning": [
         {
             "platform": "arm64-48bit-64k",
