@@ -22,7 +22,7 @@ test: $(VENV)/dev.stamp  ## run every test (the book is built first, if it is no
 
 .PHONY: test-checked
 test-checked: $(VENV)/dev.stamp  ## run the tests of the compiled code with every index checked
-	@VMALLOC_MODEL_CHECKED=1 NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/freespace/test_fast.py \
+	@VMALLOC_MODEL_CHECKED=1 NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist load tests/freespace/test_fast.py \
 	    tests/allocator/test_allocator_fast.py tests/replay tests/workloads/test_workload_churn.py
 
 .PHONY: check

@@ -86,5 +86,6 @@ def say_questions(questions: list[Question]) -> str:
     """Word how many questions are in which state."""
     counts = [(sum(one.state == state for one in questions), state) for state in STATES]
     parts = [f"{count} {state}" for count, state in counts if count]
+    parts[0] = parts[0].replace(" ", " is " if parts[0].startswith("1 ") else " are ", 1)
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     return f"Of {len(questions)} questions, {listed}."
