@@ -59,6 +59,8 @@ def test_checked_parameters_do_not_change():
         ({"policy": 10}, "$.policy", "not a name"),
         ({"workload": "chrun"}, "$.workload", "no such workload"),
         ({"workloads": ["churn", "make"]}, "$.workloads[1]", "no such workload"),
+        ({"mixes": ["xfs", "ext4"]}, "$.mixes[1]", "no such mix"),
+        ({"mixes": "xfs"}, "$.mixes", "not a list"),
         ({"events": 0}, "$.events", "out of range"),
         ({"events": 10**9 + 1}, "$.events", "out of range"),
         ({"events": 1e6}, "$.events", "not a whole number"),

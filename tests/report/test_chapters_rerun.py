@@ -59,6 +59,24 @@ SETS = {
             "policies": "mainline,rfc10,described",
         },
     ],
+    "occupancy": [
+        {
+            "platform": "arm64-48bit-64k",
+            "chunk_size": "16M",
+            "chunk_sizes": "4M,16M",
+            "runs": "smp4-sync",
+            "mixes": "one_page,xfs",
+            "events": "10000",
+        },
+        {
+            "platform": "i386",
+            "chunk_size": "1M",
+            "chunk_sizes": "1M,2M",
+            "mixes": "one_page,huge",
+            "runs": "smp1",
+            "events": "5000",
+        },
+    ],
     "left-to-win": [
         {
             "platform": "i386",
