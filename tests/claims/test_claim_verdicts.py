@@ -218,6 +218,7 @@ OTHERWISE = {
     "tens-of-chunks": ({"policy": "release-at-refill"}, "holds"),
     "no-address-twice": ({"policy": "mainline"}, "holds"),
     "flush-before-reuse": ({"policy": "rfc10"}, "holds"),
+    "little-skipped": ({"platform": "arm64-48bit-64k"}, "holds with conditions"),
     "stopped-cpu-returns": ({"policy": "mainline"}, "holds"),
     "chunk-for-each-cpu": ({"file": (PATCH, ("(64UL * 1024 *", "(4UL * 1024 *"))}, "holds"),
 }

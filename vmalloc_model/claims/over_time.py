@@ -16,11 +16,14 @@ from vmalloc_model.experiments.edges import stopped
 from vmalloc_model.interleavings.explore import explore
 from vmalloc_model.interleavings.programs import programs_of
 from vmalloc_model.interleavings.setting import KERNELS, Setting, variant_of
+from vmalloc_model.occupancy.mixes import MIXES, find_mix
+from vmalloc_model.occupancy.stationary import stationary
 from vmalloc_model.sweep import Result, sweep
-from vmalloc_model.units import count_text, size_text
+from vmalloc_model.units import count_text, share_text, size_text
 
 _STREAMS: Final = ("fix_size", "random_size", "long_busy_list", "stacks", "xfs", "churn")
 _HALF: Final = 0.5
+_TENTH: Final = 0.1
 _TENS: Final = 99
 _DAY: Final = 86_400
 _YEAR: Final = 365 * _DAY
@@ -82,6 +85,31 @@ def knee(claim: Claim, evidence: Evidence) -> Finding:
         {"knees": len(knees), "early": len(early), "late": len(late)},
         f"MODEL, {evidence.policy}, steps of more than {count_text(evidence.barely)} per 1,000: "
         f"{told}.",
+    )
+
+
+@check("little-skipped")
+def little_skipped(claim: Claim, evidence: Evidence) -> Finding:
+    """Fill chunks with each named mix of requests, in expectation."""
+    shares = {}
+    for name in MIXES:
+        mix = find_mix(name, evidence.platform)
+        if mix.eligible_share(evidence.chunk_size) > 0:
+            filled = stationary(mix.eligible(evidence.chunk_size), evidence.chunk_size)
+            shares[name] = (filled.padding + filled.tail) / evidence.chunk_size
+    worse = [name for name, share in shares.items() if share > _TENTH]
+    most = max(shares, key=lambda name: shares[name])
+    good = len(shares) - len(worse)
+    return Finding(
+        _of_all(good if good > len(shares) / 2 else 0, len(shares)),
+        {"mixes": len(shares), "above": len(worse), "most share": shares[most]},
+        f"MODEL, chunks of {size_text(evidence.chunk_size)}: "
+        + (
+            f"{share_text(shares[most])} with {most}; more than {share_text(_TENTH)} with "
+            f"{listed(worse)}."
+            if worse
+            else f"at most {share_text(shares[most])}, with {most}."
+        ),
     )
 
 
