@@ -74,7 +74,7 @@ def test_other_costs_leave_out_what_is_above_the_axis(cases):
     table = study.other_costs_table(cases, COSTS, 0.1, 64)
     assert table["cpus"].null_count() > 0
     svg = svg_of(contention_costs.chart(table, 64))
-    assert ">us from pair to pair of a CPU alone (log scale)</text>" in svg
+    assert ">us from pair to pair (log scale)</text>" in svg
     assert ">x 0.5</text>" in svg
     nothing = table.with_columns(cpus=pl.lit(None, dtype=pl.Int64))
     assert svg_of(contention_costs.chart(nothing, 64))

@@ -37,9 +37,11 @@ def test_searches_and_failures_stand_in_the_cells():
     svg = svg_of(edges_searches.chart(table))
     assert cells(svg) == 2
     assert ">1,000</text>" in svg
-    assert " % failed</text>" in svg
+    assert " F</text>" in svg
+    assert ">F: allocations fail</tspan>" in svg
     fine = svg_of(edges_searches.chart(table.filter(policy="mainline")))
-    assert "failed" not in fine
+    assert "allocations fail" not in fine
+    assert " F</text>" not in fine
 
 
 def test_text_is_light_on_the_dark_cells_only():

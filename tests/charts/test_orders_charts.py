@@ -34,9 +34,9 @@ def test_the_legend_names_only_what_is_there(cases):
 def test_an_order_has_a_column_for_each_task_and_a_row_for_each_move(cases):
     lanes = study.lanes_table(study.example(cases, "twice", prefer="rfc10"))
     svg = svg_of(orders_steps.chart(lanes))
-    for text in ("T1", "T2", "CPU 0", "CPU 1", "12", "takes CPU 0's lock, on CPU 1"):
+    for text in ("T1", "T2", "CPU 0", "CPU 1", "12", "CPU 1: takes lock 0"):
         assert f">{text}</text>" in svg
-    assert svg.count("writes bump, on CPU 1</text>") == 2
+    assert svg.count(">CPU 1: writes bump</text>") == 2
 
 
 def test_a_grace_period_has_a_column_of_its_own(cases):

@@ -422,7 +422,10 @@ def test_a_policy_that_is_only_emptied_is_not_closed(losses, sequences, installe
 
 def test_sentences_of_repairs(repairs):
     text = leaks_repairs.say_repairs(repairs)
-    assert "Lose nothing and are not emptied: release-at-refill at " in text
+    assert (
+        "Lose nothing and are not emptied by areas that are all freed: release-at-refill at "
+        in text
+    )
     assert "times the visits of 12/12" in text
     without = repairs.filter(pl.col("policy") != "release-at-refill")
     assert "No overlay here loses nothing." in leaks_repairs.say_repairs(without)

@@ -119,10 +119,10 @@ def test_the_steps_are_those_of_the_order(cases):
     assert table["then"][-1].endswith("in use 0, 1, 1")
     lanes = orders.lanes_table(one)
     assert lanes["short"].to_list()[:4] == [
-        "asks the pool, on CPU 0",
-        "picks CPU 0's lock, on CPU 0",
+        "CPU 0: asks the pool",
+        "CPU 0: picks lock 0",
         "moves to CPU 1",
-        "takes CPU 0's lock, on CPU 1",
+        "CPU 1: takes lock 0",
     ]
     nothing = orders.steps_table(None)
     assert nothing.row(0) == ("-", "no order violates it")
@@ -166,9 +166,9 @@ def test_numbers_out_of_range(given, place):
 
 def test_the_caption_says_what_each_violation_takes(weakest):
     text = words.say_orders(weakest)
-    assert "*pools-only*: everything holds" in text
-    assert "*rfc10* violates room with CPUs in parallel; foreign" in text
-    assert "twice only on PREEMPT_RT" in text
+    assert "pools-only: everything holds" in text
+    assert 'rfc10 violates "room" with CPUs in parallel; "foreign"' in text
+    assert '"twice" only on PREEMPT_RT' in text
     summary = words.orders_summary(weakest)
     assert summary.filter(policy="rfc10").row(0, named=True)["twice"] == "R12"
     assert summary.filter(policy="rfc10").row(0, named=True)["counter"] is None

@@ -208,7 +208,7 @@ def test_the_captions_of_the_workloads(rows):
     assert "mainline reaches" in worst
     assert "mainline" not in words.say_held(ends.filter("overlay"), 16 * MIB)
     assert "The most" not in words.say_held(ends.filter(policy="mainline"), 16 * MIB)
-    assert "*pinning*" in words.say_pinned(ends, "rfc12")
+    assert "that hold any: pinning" in words.say_pinned(ends, "rfc12")
     assert "is not among the policies" in words.say_pinned(ends, "rfc11")
     none = ends.with_columns(chunks=pl.lit(0))
     assert "no replaced chunk is held" in words.say_pinned(none, "rfc12")
@@ -218,7 +218,7 @@ def test_the_captions_of_the_workloads(rows):
     assert shown.height == len(rows)
     assert shown.filter(policy="mainline")["chunks"][0].startswith("(")
     assert words.occupancy_summary(classes).height == len(rows)
-    assert "*churn*: Random churn" in words.say_streams(ends, X86, 1)
+    assert " churn: Random churn" in words.say_streams(ends, X86, 1)
 
 
 def test_parts_of_the_mix():

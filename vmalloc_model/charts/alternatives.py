@@ -151,7 +151,10 @@ def _panel(shown: pl.DataFrame, scales: Mapping[str, alt.Scale]) -> alt.LayerCha
             x=x,
             y=y,
             color=colour,
-            shape=alt.Shape("kind:N", title=None, scale=scales["kind"]),
+            # below: side by side with the other legend it would be wider than the page
+            shape=alt.Shape(
+                "kind:N", title=None, scale=scales["kind"], legend=alt.Legend(orient="bottom")
+            ),
             tooltip=[
                 alt.Tooltip("names:N", title="designs"),
                 alt.Tooltip("visits:Q", title="visits per 1,000", format=",.3~g"),

@@ -38,7 +38,7 @@ def chart(table: pl.DataFrame, most: int) -> alt.LayerChart | alt.FacetChart:
         x=alt.X(
             "pair_us:Q",
             scale=alt.Scale(type="log", domain=[low, high], nice=False),
-            axis=count_axis("us from pair to pair of a CPU alone (log scale)", low, high),
+            axis=count_axis("us from pair to pair (log scale)", low, high),
         ),
         y=alt.Y(
             "cpus:Q",

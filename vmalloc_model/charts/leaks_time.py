@@ -38,7 +38,11 @@ def chart(table: pl.DataFrame, rate: int, memory: str) -> alt.VConcatChart:
         for stream in streams or [""]
     ]
     apart = alt.ScaleResolveMap(color="independent", strokeDash="independent")
-    return alt.vconcat(*panels, spacing=14, resolve=alt.Resolve(scale=apart))
+    # two columns as configuration: on a phone the page puts one in its place
+    stacked: alt.VConcatChart = alt.vconcat(
+        *panels, spacing=14, resolve=alt.Resolve(scale=apart)
+    ).configure_legend(columns=2)
+    return stacked
 
 
 def _panel(
@@ -75,7 +79,7 @@ def _panel(
             labelExpr=f"{expression} : ''" if labels else "''",
         ),
     )
-    legend = alt.Legend(symbolType="stroke", symbolSize=400, columns=2)
+    legend = alt.Legend(symbolType="stroke", symbolSize=400)
     lines = (
         alt.Chart(shown)
         .mark_line(strokeWidth=2)
@@ -106,7 +110,7 @@ def _panel(
     title = ""
     if shown.height:
         stream, policy, growth = shown.select("stream", "policy", "growth").row(0)
-        title = f"{stream} under {policy}: {size_text(growth)} of addresses per allocation"
+        title = f"{stream} under {policy}: {size_text(growth)} per allocation"
     return alt.layer(lines, rule, text).properties(
         width=theme.WIDTH - 80,
         height=_HEIGHT,

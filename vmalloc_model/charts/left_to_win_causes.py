@@ -27,7 +27,7 @@ _NAMES: Final = {
     "search": "search (S)",
     "refill": "refill (R)",
     "release": "release of a whole chunk (W)",
-    "return": "areas given back (B)",
+    "return": "return of areas (B)",
     "carve": "per-CPU area (C)",
 }
 _WIDE: Final = 0.06
@@ -84,7 +84,7 @@ def _panel(
             "start:Q",
             scale=alt.Scale(domain=[0, 1.14], nice=False),
             axis=alt.Axis(
-                title="share of all visits; behind the bar: visits per 1,000 allocations",
+                title=["share of all visits; behind the bar,", "visits per 1,000 allocations"],
                 values=[0, 0.25, 0.5, 0.75, 1],
                 format="%",
             ),

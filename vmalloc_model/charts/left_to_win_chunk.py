@@ -65,7 +65,7 @@ def chart(table: pl.DataFrame, chunk_size: int) -> alt.FacetChart:
             scale=alt.Scale(domain=variants, range=[theme.DASHES[0], theme.DASHES[1]]),
         ),
     )
-    floors = base.mark_line(strokeWidth=1, opacity=0.7).encode(
+    floors = base.mark_line(strokeWidth=1.6).encode(
         x=x, y=alt.Y("left:Q", scale=scale), color=colour, strokeDash=alt.value([1, 3])
     )
     points = (

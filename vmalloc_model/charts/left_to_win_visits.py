@@ -30,7 +30,7 @@ def chart(table: pl.DataFrame) -> alt.Chart:
     x = alt.X(
         "at:Q",
         scale=alt.Scale(type="log", base=10, domain=[LEAST, most], nice=False),
-        axis=count_axis("visits to the global lock per 1,000 allocations (log scale)", LEAST, most),
+        axis=count_axis("visits per 1,000 allocations (log scale)", LEAST, most),
     )
     y = alt.Y("stream:N", title=None, sort=streams, axis=alt.Axis(grid=True, tickBand="extent"))
     legend = alt.Legend(symbolSize=90)

@@ -22,10 +22,10 @@ _COLOURS: Final = {
     _HOLDS: theme.GREEN,
 }
 _NAMES: Final = {
-    "serial": "S: one operation after the other",
-    "coop": "C: CPUs in parallel",
-    "preempt": "P: preemption",
-    "migrate": "M: preemption and migration",
+    "serial": "S: serial",
+    "coop": "C: coop",
+    "preempt": "P: preempt",
+    "migrate": "M: migrate",
     "rt": "R: PREEMPT_RT",
     _HOLDS: "ok: holds",
 }
@@ -73,8 +73,9 @@ def chart(table: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
             scale=alt.Scale(
                 domain=[_NAMES[key] for key in used], range=[_COLOURS[key] for key in used]
             ),
-            legend=alt.Legend(columns=2, symbolType="square"),
+            # no columns: on a phone the page stacks the legend
+            legend=alt.Legend(symbolType="square"),
         )
     )
-    texts = base.mark_text(color=theme.ON_DARK_FILL, fontSize=11).encode(text="text:N")
+    texts = base.mark_text(color=theme.ON_DARK_FILL, fontSize=10).encode(text="text:N")
     return alt.layer(cells, texts).properties(width=theme.WIDTH - 150, height={"step": 26})

@@ -74,7 +74,7 @@ def say_limits(limits: pl.DataFrame, machines: Sequence[int], most: int) -> str:
     text = [
         f"Counted on {_cpus(max(machines))} ({NO_POOLS}: {_cpus(min(machines))}): visits and "
         "areas moved under the global lock for 1,000 pairs, how many million pairs a second that "
-        "lock allows at most, and the CPUs at which it has no time left."
+        "lock allows at most (*global limit*), and the CPUs at which it has no time left (*knee*)."
     ]
     knees = [
         f"{design} {_range(rows['knee'].to_list(), most)}" for design, rows in _by(limits, "design")
@@ -86,7 +86,8 @@ def say_limits(limits: pl.DataFrame, machines: Sequence[int], most: int) -> str:
         if row["node_limit"] < row["global_limit"] and row["design"] != NO_POOLS
     ]
     text.append(
-        "Where a visit to a node's lock costs as much, the busiest of these limits sooner than the "
+        "Where a visit to a node's lock costs as much, the busiest of these (*node limit*) limits "
+        "sooner than the "
         f"global one in {len(tighter)} of "
         f"{limits.filter(pl.col('design') != NO_POOLS).height} cases"
         + (f": {', '.join(tighter)}." if tighter else ".")

@@ -222,7 +222,7 @@ def meeting_shown(table: pl.DataFrame) -> pl.DataFrame:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3g}" if value >= 1e6 else count_text(value)
+    return f"{value / 1e6:.3g} million" if value >= 1e6 else count_text(value)
 
 
 def _time(seconds: float | None) -> str:
@@ -240,7 +240,7 @@ def say_meeting(table: pl.DataFrame, policy: str) -> str:
     text = [
         "Per-CPU areas of one chunk of per-CPU memory keep the distances that the machine's memory "
         "nodes have, and are placed from the top; the further they are apart, the lower the lowest "
-        "one lies, and the fewer chunks fit below it."
+        "one lies, and the fewer chunks fit below it. Distances are shares of the range."
     ]
     most = table.filter(distance=DISTANCES[-1])
     words = [

@@ -199,7 +199,11 @@ def _share(rows: pl.DataFrame, policy: str, apart: bool, column: str) -> str:
 
 def say_nodes(table: pl.DataFrame, platform: str, chunk_size: int) -> str:
     """Word the caption of ``tab-edges-nodes``: who shares a node, and why."""
-    text = "All CPUs in use do the same: the busiest node's share of the visits."
+    text = (
+        "All CPUs in use, of the possible ones, do the same: the busiest node's share of the "
+        "visits, beside an even share. *Pools* and *lazy lists* are mainline's; the last two "
+        "shares are those of the lazy lists of rfc12."
+    )
     if max(table["nodes"]) == 1:
         return f"{text} Kernels of {platform} have a single node and no pools: all share it."
     return f"{text}{_say_numbers(table)}{_say_addresses(table, platform, chunk_size)}"

@@ -132,7 +132,7 @@ def say_live(table: pl.DataFrame, policy: str) -> str:
     ]
     if away:
         text.append(
-            "The lines are 1 - 1/N to the power L - 1, for N CPUs and L areas; the points are "
+            "The lines are (1 - 1/N) to the power L - 1, for N CPUs and L areas; the points are "
             f"simulated and at most {max(away):.1f} standard errors away from them."
         )
     still = table.filter((pl.col("shape") == "standing") & pl.col("share").is_not_null())

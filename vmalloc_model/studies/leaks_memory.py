@@ -91,8 +91,9 @@ def say_memory(table: pl.DataFrame, chunk_size: int) -> str:
     ]
     return (
         f"Memory that goes with chunks of {size_text(chunk_size)}: page tables of the lowest level "
-        "once all of a chunk was mapped, and the descriptor from 11/12 on, as kmalloc rounds it. "
-        "If every chunk is lost, memory ends before the range does on machines of "
+        "once all of a chunk was mapped, and the descriptor from 11/12 on, as kmalloc rounds it, "
+        "of one chunk and of *all* that fit the range. If every chunk is lost, "
+        "memory ends before the range does on machines of "
         f"{'; '.join(words)}."
     )
 

@@ -82,7 +82,7 @@ def _verdict(row: dict[str, Any]) -> str:
     if not load_policies()[row["policy"]].overlay:
         return "no chunks, nothing to lose"
     if row["loses"] and row["emptied"]:
-        return "loses, and is emptied by areas that are all freed"
+        return "loses, and is emptied"
     if row["loses"] or row["emptied"]:
         return "loses less; not closed"
     if row["kept"]:
@@ -128,7 +128,9 @@ def say_repairs(table: pl.DataFrame) -> str:
         for row in closed.iter_rows(named=True):
             cost = f" at {row['more']:.2f} times the visits of 12/12" if row["more"] else ""
             words.append(f"{row['policy']}{cost}")
-        text.append(f"Lose nothing and are not emptied: {'; '.join(words)}.")
+        text.append(
+            f"Lose nothing and are not emptied by areas that are all freed: {'; '.join(words)}."
+        )
     else:
         text.append("No overlay here loses nothing.")
     kept = table.filter(pl.col("kept") != "")["policy"].to_list()

@@ -33,7 +33,7 @@ RATES: Final = (10**2, 10**3, 10**4, 10**5, 10**6)
 """Allocations per second of a whole machine."""
 
 XFS_RATE: Final = 300_000
-"""Allocations per second: XFS calls vmalloc "several hundred thousands times a second". Source:
+"""Allocations per second: XFS calls vmalloc several hundred thousand times a second. Source:
 Dave Chinner, ZG0zil5dpXUiuF5q@dread.disaster.area; the figure itself is our reading of it."""
 
 DRAWN: Final = ("xfs", PAIRS)
@@ -191,7 +191,7 @@ def say_time(times: pl.DataFrame, memory: int, left: Sequence[str]) -> str:
         )
         if MEMORY in lasts:
             line += f"; {size_text(memory)} of memory {time_text(lasts[MEMORY])}"
-            later = [name for name, seconds in lasts.items() if seconds > lasts[MEMORY]]
+            later = [name for name, s in lasts.items() if s > 1.01 * lasts[MEMORY]]
             line += f", before the range of {', '.join(later)}" if later else ""
         text.append(line + ".")
     if not at.height:
@@ -247,8 +247,9 @@ def say_steady(steady: pl.DataFrame, platform: str) -> str:
     grows = steady.filter(pl.col("growth") > 0)
     level = steady.filter(pl.col("growth") == 0)["policy"].to_list()
     text = [
-        f"How many allocations a range lasts, with the growth of the model on {platform}. For each "
-        "policy the stream on which its high-water mark rises fastest, if in the second half it "
+        f"How many allocations a range lasts, with the growth of the model on {platform}: "
+        "addresses and memory per allocation. For each policy the stream on which its high-water "
+        "mark rises fastest, if in the second half it "
         "rises by at least half as much as in the first, and by more than was ever live."
     ]
     if grows.height:

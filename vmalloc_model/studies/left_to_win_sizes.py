@@ -96,7 +96,7 @@ def _size(size: int | None) -> str:
 def _few(row: dict[str, int | None]) -> str:
     if row["told"] is None:
         return "too few refills"
-    return _size(row["few"]) if row["few"] else f"none up to {size_text(row['told'])}"
+    return _size(row["few"]) if row["few"] else f"over {size_text(row['told'])}"
 
 
 def knee_shown(knees: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +127,11 @@ def say_knee_table(knees: pl.DataFrame, chunk_size: int) -> str:
     """Word the caption of ``tab-left-knee``: what doubling the chunk does to refills and to all."""
     rows = knees.filter((pl.col("refill") > 0) & (pl.col("refill_doubled") > 0))
     rows = rows.filter((pl.col("visits") > 0) & (pl.col("told") >= 2 * chunk_size))
-    text = f"Where larger chunks stop to help, and what doubling {size_text(chunk_size)} does."
+    text = (
+        "Where larger chunks stop to help (*over* a size: not up to it, the largest that tells); "
+        "visits, and of these refills, per 1,000 allocations with chunks of "
+        f"{size_text(chunk_size)} and with the size doubled; visits left at the largest chunk."
+    )
     if not rows.height:
         return f"{text} No stream tells what doubling does to refills here."
     rows = rows.with_columns(
@@ -135,8 +139,8 @@ def say_knee_table(knees: pl.DataFrame, chunk_size: int) -> str:
         all=pl.col("visits") / pl.col("doubled"),
     )
     return (
-        f"{text} Where both sizes had {ENOUGH} refills or more for each CPU, it divides refills by "
-        f"{range_text(rows, 'refills', _factor)}, and all visits by "
+        f"{text} Where both sizes had {ENOUGH} refills or more for each CPU, doubling divides "
+        f"refills by {range_text(rows, 'refills', _factor)}, and all visits by "
         f"{range_text(rows, 'all', _factor)}."
     )
 

@@ -171,7 +171,7 @@ def say_left(table: pl.DataFrame) -> str:
     both = both.with_columns(saved=pl.col("before") - pl.col("visits"))
     much = both.filter(pl.col("before") >= MUCH)
     little = both.filter(pl.col("before") < LITTLE)
-    text = "Measured against mainline's pools, "
+    text = "Against mainline's pools, "
     if much.height:
         text += (
             f"12/12 {_saved(much)} visits to the global lock per 1,000 allocations on the "

@@ -258,11 +258,11 @@ def lanes_table(one: Example | None) -> pl.DataFrame:
             cpu = f"CPU {step.cpu}" if step.cpu >= 0 else "no CPU"
             short = f"moves to {cpu}"
             if step.step in LOCKS:
-                short = f"{LOCKS[step.step]} CPU {step.after.tasks[step.task].local[1]}'s lock"
+                short = f"{LOCKS[step.step]} lock {step.after.tasks[step.task].local[1]}"
             elif step.step != "migrate":
                 short = SHORT[step.step]
             if step.step not in ("migrate", "grace"):
-                short += f", on {cpu}"
+                short = f"{cpu}: {short}"
             rows.append((step.number, lane, cpu, short, step.text.replace("`", ""), step.state))
     names = ["step", "lane", "cpu", "short", "text", "then"]
     kinds = [pl.Int64] + [pl.String] * 5

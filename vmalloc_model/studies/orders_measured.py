@@ -135,7 +135,6 @@ def say_measured(measured: Measured, cases: Sequence[Case]) -> str:
         else "Kernel and search do not say the same. "
     )
     return text + (
-        f"The counts say that these orders happen, not how often: the window between picking a "
-        f"lock and taking it was widened to {measured.window_us} µs. "
+        "The counts say that these orders happen, not how often: the window was widened. "
         f"PREEMPT_RT was {measured.preempt_rt}."
     )

@@ -133,16 +133,17 @@ def say_policy(weakest: pl.DataFrame, policy: str) -> str:
     """Word what one policy violates, and what that takes."""
     mine = weakest.filter(policy=policy)
     if not mine.height:
-        return f"*{policy}* was not searched."
+        return f"{policy} was not searched."
     broken = mine.filter(pl.col("moves").is_not_null())
     if not broken.height:
-        return f"*{policy}*: everything holds."
+        return f"{policy}: everything holds."
     parts = []
     for kernel, words in _WHERE.items():
         keys = broken.filter(kernel=kernel)["invariant"].to_list()
         if keys:
-            parts.append(f"{', '.join(keys)} {words}")
-    return f"*{policy}* violates {'; '.join(parts)}."
+            quoted = ", ".join(f'"{key}"' for key in keys)
+            parts.append(f"{quoted} {words}")
+    return f"{policy} violates {'; '.join(parts)}."
 
 
 def say_counted(cases: Sequence[Case]) -> str:

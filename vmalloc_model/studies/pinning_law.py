@@ -244,8 +244,8 @@ def _times(value: float) -> str:
 def say_price(table: pl.DataFrame, chunk_size: int) -> str:
     """Word the caption of ``tab-pinning-price``: what the smallest chunk saves and costs."""
     text = (
-        "The price of both ends, in closed form: refills for 1,000 allocations, and bytes of "
-        "address space held for each byte of a survivor, by the share that survives."
+        "The price of both ends, in closed form: areas to a chunk, refills for 1,000 allocations, "
+        "and address space held for each byte of a survivor, by the share that survives."
     )
     small = table.filter(pl.col("chunk_size") == table["chunk_size"].min())
     usual = _nearest(table, chunk_size)

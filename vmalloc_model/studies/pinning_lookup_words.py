@@ -114,7 +114,11 @@ def say_frees(table: pl.DataFrame, policy: str) -> str:
             f" In the own chunk: from {share_text(low['own'])} (*{low['stream']}*) to "
             f"{share_text(high['own'])} (*{high['stream']}*) of the others."
         )
-    return text + failed(table)
+    return (
+        f"{text} *Rejected*: by the bounds; *remote*: not on the CPU that allocated; *looked at*: "
+        "chunks for each free; *walked*: chunks of the list, if not in the own chunk; *listed*: "
+        f"chunks on the list at the end.{failed(table)}"
+    )
 
 
 def say_steps(table: pl.DataFrame) -> str:
@@ -161,7 +165,8 @@ def say_list(table: pl.DataFrame) -> str:
         "`long_busy_list_alloc_test`, one worker: 15,000 areas and their array stay while a loop "
         "allocates and frees two more, then they are freed. The list at the end of "
         f"{count_text(loops)} iterations: {'; '.join(words)}. That includes what the loop's own "
-        "frees add, at most two for each refill." + failed(table)
+        "frees add, at most two for each refill. *Listed*: chunks on the list; *walked*: of them, "
+        "for each area that stayed; *looked at*: by all frees, and by each." + failed(table)
     )
 
 
@@ -193,4 +198,7 @@ def say_owners(table: pl.DataFrame) -> str:
             if rows.height
             else f"{policy} releases none that is in use"
         )
-    return f"Frees on another CPU than the allocation: {'; '.join(words)}.{failed(table)}"
+    return (
+        f"Frees on another CPU than the allocation (*remote*): {'; '.join(words)}. *Drained*: "
+        f"chunks that nothing will release.{failed(table)}"
+    )

@@ -87,7 +87,7 @@ def say_streams(ends: pl.DataFrame, platform: str, cpus: int) -> str:
     words = []
     for row in ends.unique("stream", maintain_order=True).iter_rows(named=True):
         title = "recorded requests" if row["recorded"] else WORKLOADS[row["stream"]].title
-        words.append(f"*{row['stream']}*: {title}")
+        words.append(f"{row['stream']}: {title}")
     number = "1 CPU" if cpus == 1 else f"{count_text(cpus)} CPUs"
     return f"Synthetic streams run on {platform} with {number}. {'; '.join(words)}."
 
@@ -153,7 +153,8 @@ def say_held(ends: pl.DataFrame, chunk_size: int) -> str:
     text = (
         "What replaced chunks hold for the areas that live in them. In brackets: stretches of "
         f"{size_text(chunk_size)}, where there are no chunks. A hole is a free range below the "
-        "mark; it can be used by whatever fits."
+        "highest mark; it can be used by whatever fits. *Held*: replaced chunks; *thin*: the share "
+        "of them below 1 % live; *ratio*: bytes held for each live byte in them."
     )
     rows = ends.filter(pl.col("overlay") & pl.col("times").is_not_null())
     if not rows.height:
@@ -183,7 +184,7 @@ def say_pinned(ends: pl.DataFrame, policy: str) -> str:
     if not rows.height:
         return f"Under {policy} no replaced chunk is held at the end of any stream."
     thin = rows.filter(pl.col("thin") * 2 > pl.col("chunks"))
-    names = ", ".join(f"*{name}*" for name in thin["stream"].to_list())
+    names = ", ".join(thin["stream"].to_list())
     held, live = sum(rows["held"].to_list()), sum(rows["live"].to_list())
     some = f": {names}" if names else ""
     ratio = f"{_ratio(held / live)} bytes of address space for each live one" if live else "no area"
@@ -221,6 +222,7 @@ def say_without(table: pl.DataFrame, policy: str) -> str:
     ]
     text = (
         f"The mix under {policy}, and the same number of events without one part at a time. "
+        "*Thin*: below 1 % live; *ratio*: bytes held for each live byte in them. "
         f"The whole mix leaves {_thin(whole)}. "
     )
     if least["thin"] >= whole["thin"]:

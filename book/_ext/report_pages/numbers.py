@@ -26,7 +26,9 @@ class NumberRole(SphinxRole):
             message = self.inliner.reporter.error(str(missing), line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
         classes = ["report-number"] if len(text) <= SHORT else []
-        return [nodes.inline(self.rawtext, text, classes=classes)], []
+        # sentences may emphasise, like captions
+        parsed, messages = self.inliner.parse(text, self.lineno, None, self.inliner.parent)
+        return [nodes.inline(self.rawtext, "", *parsed, classes=classes)], messages
 
 
 def setup(app: Sphinx) -> None:
