@@ -1,4 +1,3 @@
-import json
 import math
 
 import polars as pl
@@ -6,8 +5,6 @@ import pytest
 
 from vmalloc_model.errors import InputError
 from vmalloc_model.experiments.settled import BOTH, DESIGNS, NO_POOLS, settle
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.studies import alternatives as study
 from vmalloc_model.studies import alternatives_advice as advice
 from vmalloc_model.studies import alternatives_choice as choice
@@ -292,36 +289,3 @@ def test_platforms_without_any_stream_are_an_error(points):
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "platforms": "riscv64-sv39,arm64-48bit-64k",
-            "cpus": "2",
-            "chunk_sizes": "1M,16M",
-            "chunk_size": "32M",
-            "policies": "rfc12,release-after-purge",
-            "run": "smp1",
-        },
-        {
-            "platforms": "arm,x86_64-4level",
-            "cpus": "1",
-            "chunk_sizes": "1M",
-            "chunk_size": "4M",
-            "policies": "rfc10,rfc11,described",
-            "workloads": "producer_consumer",
-            "run": "smp4-sync",
-            "barely": "500",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    given = {"events": "12000", **given}
-    out = tmp_path / "out"
-    assert runner.run_one(Project.at(), "alternatives", [*given.items()], out, print) == []
-    record = json.loads((out / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 12_000
-    text = (out / "tab-alternatives-change" / "text.txt").read_text()
-    assert given["platforms"].split(",")[0] in text

@@ -1,5 +1,3 @@
-import json
-
 import polars as pl
 import pytest
 
@@ -7,8 +5,6 @@ from vmalloc_model.errors import FileError
 from vmalloc_model.freespace.reference import LinearFreeSpace
 from vmalloc_model.freespace.topdown import pcpu_areas
 from vmalloc_model.platforms import find_platform
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.studies import (
     edges_full,
     edges_measured,
@@ -385,34 +381,3 @@ def test_constants_of_the_kernel_are_printed():
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "platform": "arm64-48bit-64k",
-            "platforms": "i386",
-            "chunk_size": "16M",
-            "cpus": "4",
-            "cpu_counts": "1,3",
-            "policies": "mainline,rfc11,release-after-purge",
-        },
-        {
-            "platform": "i386",
-            "platforms": "arm,mips64-4k",
-            "chunk_size": "4M",
-            "cpus": "1",
-            "cpu_counts": "2",
-            "policies": "rfc12,described",
-            "seed": "7",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    given = {"events": "5000", **given}
-    assert runner.run_one(Project.at(), "edges", [*given.items()], tmp_path / "out", print) == []
-    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 5_000
-    text = (tmp_path / "out" / "fig-edges-largest" / "text.txt").read_text()
-    assert given["platforms"].split(",")[0] in text

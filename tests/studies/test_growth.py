@@ -1,12 +1,9 @@
 import dataclasses
-import json
 
 import polars as pl
 import pytest
 
 from vmalloc_model.errors import FileError, InputError
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.simulate import simulate
 from vmalloc_model.studies import growth, growth_measured
 from vmalloc_model.studies import growth_words as words
@@ -251,26 +248,3 @@ def test_a_count_that_no_size_gives_is_an_error():
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"platform": "arm64-39bit-4k", "chunk_size": "16M", "run": "smp1"},
-        {
-            "platform": "i386",
-            "cpus": "1",
-            "chunk_size": "4M",
-            "run": "smp4-sync",
-            "policies": "rfc12",
-            "workloads": "mixed",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    given = {"events": "20000", **given}
-    assert runner.run_one(Project.at(), "growth", [*given.items()], tmp_path / "out", print) == []
-    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 20_000
-    text = (tmp_path / "out" / "fig-growth" / "text.txt").read_text()
-    assert given["run"] in text

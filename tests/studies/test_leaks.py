@@ -1,4 +1,3 @@
-import json
 import math
 
 import polars as pl
@@ -7,8 +6,6 @@ import pytest
 from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.errors import InputError
 from vmalloc_model.platforms import find_platform
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.simulate import simulate
 from vmalloc_model.studies import (
     growth_measured,
@@ -438,33 +435,3 @@ def test_sentences_of_repairs(repairs):
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "platform": "arm64-39bit-4k",
-            "platforms": "arm64-39bit-4k,riscv64-sv39",
-            "chunk_size": "16M",
-            "policies": "mainline,rfc12,release-at-refill",
-            "workloads": "fix_size,stacks",
-            "cpu_counts": "2",
-        },
-        {
-            "platform": "arm64-48bit-64k",
-            "platforms": "riscv64-sv39",
-            "cpus": "1",
-            "policies": "rfc10",
-            "workloads": "churn",
-            "cpu_counts": "1,3",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    given = {"events": "12000", **given}
-    assert runner.run_one(Project.at(), "leaks", [*given.items()], tmp_path / "out", print) == []
-    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 12_000
-    text = (tmp_path / "out" / "tab-leaks-repairs" / "text.txt").read_text()
-    assert given["policies"].split(",")[-1] in text

@@ -1,5 +1,4 @@
 import dataclasses
-import json
 from itertools import pairwise
 
 import polars as pl
@@ -7,8 +6,6 @@ import pytest
 
 from vmalloc_model.errors import InputError
 from vmalloc_model.experiments.lock_visits import CAUSES
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.studies import left_to_win as study
 from vmalloc_model.studies import left_to_win_measured as measuring
 from vmalloc_model.studies import left_to_win_sizes as sizing
@@ -278,37 +275,3 @@ def test_the_logs_beside_the_model():
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "platform": "i386",
-            "cpus": "2",
-            "cpu_counts": "1,2",
-            "chunk_size": "4M",
-            "chunk_sizes": "1M:64M:*2",
-            "workloads": "fix_size,stacks,mixed",
-            "runs": "smp2",
-        },
-        {
-            "platform": "arm64-48bit-64k",
-            "cpus": "8",
-            "cpu_counts": "2,16",
-            "chunk_size": "32M",
-            "chunk_sizes": "16M:256M:*2",
-            "workloads": "churn,random_size",
-            "runs": "smp4-sync",
-            "barely": "5",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    given = {"events": "10000", **given}
-    chosen = [*given.items()]
-    assert runner.run_one(Project.at(), "left-to-win", chosen, tmp_path / "out", print) == []
-    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 10_000
-    text = (tmp_path / "out" / "fig-left-visits" / "text.txt").read_text()
-    assert given["runs"] in text

@@ -1,12 +1,8 @@
-import json
-
 import polars as pl
 import pytest
 
 from vmalloc_model.occupancy.mixes import MIXES
 from vmalloc_model.occupancy.stationary import fresh, stationary
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.studies import (
     occupancy,
     occupancy_cases,
@@ -219,33 +215,3 @@ def test_streams_that_close_no_chunk_are_said():
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "platform": "arm64-48bit-64k",
-            "chunk_size": "16M",
-            "chunk_sizes": "4M,16M",
-            "runs": "smp4-sync",
-            "events": "20000",
-        },
-        {
-            "platform": "arm64-39bit-4k",
-            "chunk_size": "8M",
-            "chunk_sizes": "1M,8M,64M",
-            "runs": "oplog-stock",
-            "mixes": "one_page,stack_arm64,xfs_log",
-            "events": "20000",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    assert (
-        runner.run_one(Project.at(), "occupancy", [*given.items()], tmp_path / "out", print) == []
-    )
-    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert record["overrides"]["events"] == 20_000
-    text = (tmp_path / "out" / "fig-occupancy" / "text.txt").read_text()
-    assert given["runs"] in text

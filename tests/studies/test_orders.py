@@ -1,5 +1,3 @@
-import json
-
 import polars as pl
 import pytest
 
@@ -7,8 +5,6 @@ from vmalloc_model.errors import FileError, InputError
 from vmalloc_model.interleavings.recursion import Call, nesting
 from vmalloc_model.interleavings.setting import KERNELS
 from vmalloc_model.interleavings.steps import STEPS
-from vmalloc_model.report import runner
-from vmalloc_model.report.project import Project
 from vmalloc_model.studies import orders, orders_measured, orders_recursion
 from vmalloc_model.studies import orders_words as words
 
@@ -294,30 +290,3 @@ def test_descriptors_by_platform():
 
 
 # --- the chapter ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {
-            "policies": "rfc10,rfc12",
-            "tasks": "3",
-            "cpus": "1",
-            "chunk_size": "16M",
-            "platforms": "arm64-39bit-4k",
-        },
-        {
-            "policies": "pools-only,described-released,reset-when-empty",
-            "bound": "600",
-            "chunk_size": "1M",
-            "platforms": "arm64-48bit-64k,i386",
-        },
-    ],
-)
-def test_the_chapter_runs_with_other_parameters(tmp_path, given):
-    assert runner.run_one(Project.at(), "orders", [*given.items()], tmp_path / "out", print) == []
-    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text())
-    bound = "bound" in given
-    assert ("stopped at the bound: there" in numbers["search"]["text"]) == bound
-    text = (tmp_path / "out" / "tab-orders-recursion" / "text.txt").read_text()
-    assert given["platforms"].split(",")[0] in text
