@@ -17,7 +17,7 @@ from vmalloc_model.allocator.rules import Rules
 from vmalloc_model.errors import InputError
 from vmalloc_model.events import Stream
 
-__all__ = ["FREE_SPACE", "STRANDED", "Simulation", "simulate", "stranded"]
+__all__ = ["FREE_SPACE", "STRANDED", "Simulation", "fitted", "simulate", "stranded"]
 
 FREE_SPACE: Final = "rbtree"
 """Free space of a simulation that names none: what 6.12 has, for every policy."""
@@ -116,7 +116,7 @@ def simulate(
     if samples < 0:
         raise InputError("$.samples", "out of range", value=samples, allowed="0 or more")
     rules = find_policy(policy) if isinstance(policy, str) else policy
-    machine = _fitted(machine, stream)
+    machine = fitted(machine, stream)
     allocator = Allocator(machine, rules, freespace or FREE_SPACE, auto_purge=auto_purge)
     total = (
         stream.events
@@ -193,7 +193,14 @@ def stranded(simulation: Simulation) -> dict[str, int]:
     return told
 
 
-def _fitted(machine: Machine, stream: Stream) -> Machine:
+def fitted(machine: Machine, stream: Stream) -> Machine:
+    """Return the machine with the windows of the stream, where it has some.
+
+    Raises
+    ------
+    InputError
+        If stream and machine do not fit.
+    """
     if stream.page_size != machine.page_size:
         problem, allowed = "the stream has pages of another size", f"{machine.page_size:,}"
         raise InputError("$.page_size", problem, value=stream.page_size, allowed=allowed)

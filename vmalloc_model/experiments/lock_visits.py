@@ -7,21 +7,16 @@ when that is done, so the two are counted apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vmalloc_model.allocator.allocator import Allocator
-from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.events import PCPU
 from vmalloc_model.experiments.play import inputs
-from vmalloc_model.platforms import find_platform
-from vmalloc_model.replay.streams import recorded_stream
-from vmalloc_model.runs import find_run
+from vmalloc_model.experiments.scene import scene
 from vmalloc_model.sweep import Point, Result
-from vmalloc_model.workloads import WORKLOADS, make
 
 __all__ = ["CAUSES", "LOCKS", "causes", "inputs", "lock_visits"]
 
@@ -97,27 +92,16 @@ def lock_visits(point: Point) -> Result:
     InputError
         If a name or a value is unknown or out of range.
     """
-    recorded = None if point["stream"] in WORKLOADS else find_run(point["stream"])
-    platform = find_platform((recorded and recorded.platform) or point["platform"])
-    cpus = recorded.cpus if recorded else point["cpus"]
-    if recorded:
-        stream = recorded_stream(recorded.id)
-    else:
-        size = {name: point[name] for name in ("cpus", "events", "seed")}
-        stream = make(point["stream"], page_size=platform.page_size, **size)
-    events, page = stream.all(), stream.page_size
+    stream, _, recorded = scene(point)
+    events = stream.all()
     middle = -(-len(events) // 2)
     rows = []
     for place, case in enumerate(point["cases"]):
         for chunk_size in case["chunk_sizes"]:
             nodes = None if case["pools"] else 1
-            machine = machine_of(platform, cpus, chunk_size=chunk_size, nodes=nodes)
-            if stream.windows is not None:
-                windows = tuple((-(-low // page), high // page) for low, high in stream.windows)
-                machine = replace(machine, windows=windows)
-            # a recording says itself when the kernel purged
+            machine = scene({**point, "chunk_size": chunk_size, "nodes": nodes}).machine
             allocator = Allocator(machine, case["policy"], auto_purge=not recorded)
-            of = {"case": place, "cpus": cpus, "chunk_size": chunk_size}
+            of = {"case": place, "cpus": machine.cpus, "chunk_size": chunk_size}
             for half, part in enumerate((events[:middle], events[middle:]), 1):
                 rows.append({**of, "half": half, **_counted(allocator, part)})
     return {"rows": rows}

@@ -9,26 +9,19 @@ stretches of the same size.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vmalloc_model.allocator.allocator import Allocator, Chunks
-from vmalloc_model.allocator.machine import Machine, machine_of
 from vmalloc_model.allocator.policies import find_policy
 from vmalloc_model.allocator.rules import Rules
 from vmalloc_model.errors import InputError
-from vmalloc_model.events import ALLOC, FREE, MAP_RAM, PCPU, Stream
+from vmalloc_model.events import ALLOC, FREE, MAP_RAM, PCPU
 from vmalloc_model.experiments.play import NAMES, inputs
-from vmalloc_model.platforms import find_platform
-from vmalloc_model.replay.streams import recorded_stream
-from vmalloc_model.runs import find_run
+from vmalloc_model.experiments.scene import scene
 from vmalloc_model.sweep import Point, Result
-from vmalloc_model.units import MIB
-from vmalloc_model.workloads import WORKLOADS, make
 
 __all__ = [
     "CLASSES",
@@ -148,8 +141,7 @@ def _played(point: Point) -> tuple[Allocator, npt.NDArray[np.void], Words, int]:
     for name in point:
         if name not in NAMES:
             raise InputError("point", "unknown name", value=name, allowed=", ".join(NAMES))
-    stream, machine = _set_up(point)
-    recorded = point["stream"] not in WORKLOADS  # it says itself when the kernel purged
+    stream, machine, recorded = scene(point)
     allocator = Allocator(machine, find_policy(point["policy"]), auto_purge=not recorded)
     blocks = list(stream.blocks())
     at = np.concatenate([allocator.run(block) for block in blocks])
@@ -159,44 +151,6 @@ def _played(point: Point) -> tuple[Allocator, npt.NDArray[np.void], Words, int]:
 def _chunk_pages(allocator: Allocator) -> int:
     machine = allocator.machine
     return (machine.scaled() if allocator.rules.scaled else machine).chunk_pages
-
-
-def _set_up(point: Point) -> tuple[Stream, Machine]:
-    own = {"chunk_size": point.get("chunk_size", 64 * MIB), "nodes": point.get("nodes")}
-    if point["stream"] in WORKLOADS:
-        machine = machine_of(find_platform(point["platform"]), point["cpus"], **own)
-        length = (point["cpus"], point["events"], point["seed"])
-        extra = tuple(sorted((point.get("parameters") or {}).items()))
-        stream = _made(point["stream"], machine.page_size, *length, extra)
-    else:
-        run = find_run(point["stream"])
-        platform = find_platform(run.platform or point["platform"])
-        stream, machine = _recorded(point["stream"]), machine_of(platform, run.cpus, **own)
-    if stream.windows is None:
-        return stream, machine
-    page = machine.page_size
-    windows = tuple((-(-low // page), high // page) for low, high in stream.windows)
-    return stream, replace(machine, windows=windows)
-
-
-@lru_cache(maxsize=4)
-def _made(
-    name: str,
-    page_size: int,
-    cpus: int,
-    events: int,
-    seed: int,
-    parameters: tuple[tuple[str, Any], ...],
-) -> Stream:
-    """Make a stream once for the policies and chunk sizes it meets: its tables take longest."""
-    extra = dict(parameters)
-    return make(name, page_size=page_size, cpus=cpus, events=events, seed=seed, **extra)
-
-
-@lru_cache(maxsize=4)
-def _recorded(run: str) -> Stream:
-    """Read a recorded run once for all its points."""
-    return recorded_stream(run)
 
 
 def _live(events: npt.NDArray[np.void], at: Words, slots: int) -> tuple[Words, Words]:

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.errors import InputError
-from vmalloc_model.events import Stream
-from vmalloc_model.platforms import find_platform
-from vmalloc_model.replay.streams import recorded_stream
+from vmalloc_model.experiments import scene as scenes
 from vmalloc_model.runs import find_run
 from vmalloc_model.simulate import Simulation, simulate, stranded
 from vmalloc_model.sweep import Point, Result
-from vmalloc_model.units import MIB
-from vmalloc_model.workloads import WORKLOADS, make
+from vmalloc_model.workloads import WORKLOADS
 
 __all__ = ["NAMES", "inputs", "play", "simulation"]
 
-NAMES: Final = {
-    "stream": "a workload, or a recorded run",
-    "policy": "a policy",
-    "platform": "id of the platform; a recorded run has its own, where that is known",
-    "cpus": "possible CPUs; a recorded run has its own",
-    "chunk_size": "bytes; 64 MiB if not given",
-    "events": "length of a workload's stream; not for a recorded run",
-    "seed": "of a workload's stream; not for a recorded run",
-    "nodes": "vmap nodes: 1 switches the pools off; by the kernel's rule if not given",
-    "parameters": "of the workload, name -> value; its defaults if not given",
-}
+NAMES: Final = {"policy": "a policy", **scenes.NAMES}
 """Name in a point -> meaning."""
 
 
@@ -71,25 +56,8 @@ def simulation(point: Point, samples: int = 0) -> Simulation:
         if name not in NAMES:
             allowed = ", ".join(NAMES)
             raise InputError("point", "unknown name", value=name, allowed=allowed)
-    name = point["stream"]
-    own = {"chunk_size": point.get("chunk_size", 64 * MIB), "nodes": point.get("nodes")}
-    if name in WORKLOADS:
-        machine = machine_of(find_platform(point["platform"]), point["cpus"], **own)
-        size = {key: point[key] for key in ("cpus", "events", "seed")}
-        extra: dict[str, Any] = dict(point.get("parameters") or {})
-        stream = make(name, page_size=machine.page_size, **size, **extra)
-        return simulate(stream, machine, point["policy"], samples=samples)
-    run = find_run(name)
-    platform = find_platform(run.platform or point["platform"])
-    machine = machine_of(platform, run.cpus, **own)
-    # a recording says itself when the kernel purged
-    return simulate(_recorded(name), machine, point["policy"], samples=samples, auto_purge=False)
-
-
-@lru_cache(maxsize=4)
-def _recorded(run: str) -> Stream:
-    """Read a recorded run once for all its points."""
-    return recorded_stream(run)
+    stream, machine, recorded = scenes.scene(point)
+    return simulate(stream, machine, point["policy"], samples=samples, auto_purge=not recorded)
 
 
 def play(point: Point) -> Result:

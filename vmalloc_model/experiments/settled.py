@@ -8,21 +8,15 @@ those of the second half, and whether a chunk was ever used up is told.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
-from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.allocator.policies import load_policies
 from vmalloc_model.allocator.rules import Rules
 from vmalloc_model.errors import InputError, nearest
-from vmalloc_model.events import Stream
 from vmalloc_model.experiments import play
-from vmalloc_model.platforms import find_platform
-from vmalloc_model.replay.streams import recorded_stream
-from vmalloc_model.runs import find_run
+from vmalloc_model.experiments.scene import scene
 from vmalloc_model.simulate import Simulation, simulate, stranded
 from vmalloc_model.sweep import Point, Result
-from vmalloc_model.workloads import WORKLOADS, make
 
 __all__ = ["BOTH", "DESIGNS", "NAMES", "NO_POOLS", "Design", "inputs", "settle", "simulation"]
 
@@ -124,18 +118,8 @@ def simulation(point: Point) -> Simulation:
         allowed = ", ".join(nearest(point["design"], DESIGNS))
         raise InputError("$.design", "no such design", value=point["design"], allowed=allowed)
     design = DESIGNS[point["design"]]
-    platform, cpus = _platform(point["platform"]), int(point["cpus"])
-    recorded = point["stream"] not in WORKLOADS
-    if recorded:
-        run = _run(point["stream"])
-        platform, cpus = _platform(run.platform or point["platform"]), run.cpus
-        stream = _recorded(run.id)
-    else:
-        size = platform.page_size
-        stream = _made(point["stream"], size, cpus, point["events"], point["seed"])
     nodes = None if design.pools else 1
-    machine = machine_of(platform, cpus, chunk_size=point["chunk_size"], nodes=nodes)
-    # a recording says itself when the kernel purged
+    stream, machine, recorded = scene({**point, "nodes": nodes})
     return simulate(stream, machine, design.rules, samples=2, auto_purge=not recorded)
 
 
@@ -168,23 +152,3 @@ def settle(point: Point) -> Result:
         **{name: end[name] for name in ("peak_pages", "high_water", "page_tables")},
         **{f"stranded_{name}": pages for name, pages in stranded(done).items()},
     }
-
-
-_platform = lru_cache(maxsize=16)(find_platform)  # hundreds of points share a few files
-_run = lru_cache(maxsize=4)(find_run)
-
-
-@lru_cache(maxsize=8)
-def _made(name: str, page_size: int, cpus: int, events: int, seed: int) -> Stream:
-    """Make a workload's stream once for all its points."""
-    return _kept(make(name, page_size=page_size, cpus=cpus, events=events, seed=seed))
-
-
-@lru_cache(maxsize=4)
-def _recorded(run: str) -> Stream:
-    return _kept(recorded_stream(run))
-
-
-def _kept(stream: Stream) -> Stream:
-    blocks = list(stream.blocks())
-    return replace(stream, blocks=lambda: iter(blocks), events=sum(map(len, blocks)))

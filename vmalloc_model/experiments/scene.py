@@ -1,0 +1,83 @@
+"""What a point runs: its stream, and the machine that the stream meets."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from vmalloc_model.allocator.machine import Machine, machine_of
+from vmalloc_model.events import Stream
+from vmalloc_model.platforms import find_platform
+from vmalloc_model.replay.streams import recorded_stream
+from vmalloc_model.runs import find_run
+from vmalloc_model.simulate import fitted
+from vmalloc_model.sweep import Point
+from vmalloc_model.units import MIB
+from vmalloc_model.workloads import WORKLOADS, make
+
+__all__ = ["NAMES", "Scene", "scene"]
+
+NAMES: Final = {
+    "stream": "a workload, or a recorded run",
+    "platform": "id of the platform; a recorded run has its own, where that is known",
+    "cpus": "possible CPUs; a recorded run has its own",
+    "chunk_size": "bytes; 64 MiB if not given",
+    "events": "length of a workload's stream; not for a recorded run",
+    "seed": "of a workload's stream; not for a recorded run",
+    "nodes": "vmap nodes: 1 switches the pools off; by the kernel's rule if not given",
+    "parameters": "of the workload, name -> value; its defaults if not given",
+}
+"""Name in a point -> meaning."""
+
+
+class Scene(NamedTuple):
+    """A stream, its machine with the windows of the stream, and whether it was recorded.
+
+    A recording says itself when the kernel purged: it runs with ``auto_purge=False``.
+    """
+
+    stream: Stream
+    machine: Machine
+    recorded: bool
+
+
+def scene(point: Point) -> Scene:
+    """Set up what a point names; other names than `NAMES` are left alone.
+
+    Raises
+    ------
+    InputError
+        If a value is unknown or out of range.
+    """
+    name, recorded = point["stream"], point["stream"] not in WORKLOADS
+    own = {"chunk_size": point.get("chunk_size", 64 * MIB), "nodes": point.get("nodes")}
+    if recorded:
+        run = find_run(name)
+        stream = _recorded(name)
+        machine = machine_of(find_platform(run.platform or point["platform"]), run.cpus, **own)
+    else:
+        machine = machine_of(find_platform(point["platform"]), point["cpus"], **own)
+        extra = tuple(sorted((point.get("parameters") or {}).items()))
+        length = (point["cpus"], point["events"], point["seed"])
+        stream = _made(name, machine.page_size, *length, extra)
+    return Scene(stream, fitted(machine, stream), recorded)
+
+
+@lru_cache(maxsize=8)
+def _made(
+    name: str,
+    page_size: int,
+    cpus: int,
+    events: int,
+    seed: int,
+    parameters: tuple[tuple[str, Any], ...],
+) -> Stream:
+    """Make a stream once for the policies and chunk sizes it meets: its tables take longest."""
+    extra = dict(parameters)
+    return make(name, page_size=page_size, cpus=cpus, events=events, seed=seed, **extra)
+
+
+@lru_cache(maxsize=4)
+def _recorded(run: str) -> Stream:
+    """Read a recorded run once for all its points."""
+    return recorded_stream(run)
