@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +29,9 @@ NAMES: Final = {
     "parameters": "of the workload, name -> value; its defaults if not given",
 }
 """Name in a point -> meaning."""
+
+_SHORT: Final = 1 << 20
+"""Events of a stream up to which they are kept in memory: 16 MiB."""
 
 
 class Scene(NamedTuple):
@@ -72,9 +76,13 @@ def _made(
     seed: int,
     parameters: tuple[tuple[str, Any], ...],
 ) -> Stream:
-    """Make a stream once for the policies and chunk sizes it meets: its tables take longest."""
+    """Make a stream once for the policies and chunk sizes it meets; a short one with its events."""
     extra = dict(parameters)
-    return make(name, page_size=page_size, cpus=cpus, events=events, seed=seed, **extra)
+    stream = make(name, page_size=page_size, cpus=cpus, events=events, seed=seed, **extra)
+    if events > _SHORT:
+        return stream
+    blocks = list(stream.blocks())
+    return replace(stream, blocks=lambda: iter(blocks), events=sum(map(len, blocks)))
 
 
 @lru_cache(maxsize=4)
