@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -32,7 +33,9 @@ def main() -> None:
 
     from ipykernel.kernelapp import IPKernelApp
 
-    app: Any = IPKernelApp.instance()
+    # Who ends a kernel interrupts it first. If that meets the end of a cell, the kernel would say so
+    # on the stderr of the runner, between the errors that are for the user.
+    app: Any = IPKernelApp.instance(log_level=logging.CRITICAL)
     app.initialize()
     record = Path(os.environ["VMALLOC_REPORT_RECORD"])
     app.shell.events.register("post_run_cell", lambda _result: _write(record))
