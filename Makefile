@@ -45,7 +45,7 @@ bench: $(VENV)/dev.stamp  ## time the fast paths (never part of the tests)
 
 .PHONY: lock
 lock: $(VENV)/dev.stamp  ## resolve requirements*.in again into the locked requirements*.txt
-	@$(LOCK) --upgrade requirements.in -o requirements.txt
+	@$(LOCK) --upgrade pyproject.toml requirements.in -o requirements.txt
 	@$(LOCK) --upgrade requirements-dev.in -o requirements-dev.txt
 
 .PHONY: clean
