@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-REPORT := $(BIN)/python -m vmalloc_model.report
+REPORT := $(BIN)/vmalloc-model
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
           --generate-hashes --no-header --no-emit-index-url --no-annotate
 
@@ -33,6 +33,14 @@ check: $(VENV)/book.stamp  ## compare what is computed now with the committed da
 accept: $(VENV)/book.stamp  ## make what is computed now the committed data/results/
 	@$(REPORT) accept
 
+.PHONY: text
+text: $(VENV)/book.stamp  ## build the plain-text edition as well
+	@$(REPORT) build --text
+
+.PHONY: dist
+dist: $(VENV)/book.stamp  ## pack the release: book, plain text, data of every figure, checksums
+	@$(REPORT) dist
+
 .PHONY: lint
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -50,7 +58,7 @@ lock: $(VENV)/dev.stamp  ## resolve requirements*.in again into the locked requi
 
 .PHONY: clean
 clean:  ## remove everything that was built, the environment too
-	@rm -rf $(VENV) _build book/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	@rm -rf $(VENV) _build dist book/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -11,6 +11,7 @@ FLOORS = [
     {"caches", "dependencies"},
     {"units", "datafiles", "events", "compiled", "native", "pareto"},
     {"sweep"},
+    {"cluster"},
     {"platforms", "callers", "traces"},
     {"runs"},
     {"requests"},
@@ -20,11 +21,14 @@ FLOORS = [
     {"interleavings", "replay", "simulate"},
     {"experiments"},
     {"constraints", "contention", "occupancy"},
-    {"parameters"},
+    {"parameters", "metrics"},
     {"claims"},
     {"studies", "charts"},
-    {"cli"},
+    {"recommend"},
     {"report"},
+    {"citing"},
+    {"cli"},
+    {"__main__"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -98,7 +98,7 @@ def modules():
     return sorted((ROOT / "vmalloc_model").rglob("*.py"))
 
 
-@pytest.mark.parametrize("name", ["parameters", "report.artefacts", "report.cli"])
+@pytest.mark.parametrize("name", ["parameters", "report.artefacts", "report.kept"])
 def test_covers_what_the_interpreter_loads(name):
     """The slow twin: import the real module and look at what is there."""
     script = (

@@ -1,8 +1,10 @@
 """The manifest of recorded runs, and their streams of requests."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -10,6 +12,8 @@ from vmalloc_model import datafiles
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.errors import FileError, InputError
 from vmalloc_model.platforms import find_platform
+from vmalloc_model.replay.run import replay
+from vmalloc_model.replay.streams import record_of, recorded_stream
 from vmalloc_model.runs import (
     KINDS,
     REQUESTS,
@@ -19,8 +23,10 @@ from vmalloc_model.runs import (
     read_requests,
 )
 from vmalloc_model.traces.ftrace import ALLOC, EVENT, read_ftrace
+from vmalloc_model.traces.importing import import_recording
 from vmalloc_model.traces.oplog import read_oplog
 from vmalloc_model.traces.vmallocinfo import read_vmallocinfo
+from vmalloc_model.workloads.lifetimes import frees_of
 
 RUNS = ("smp1", "smp2", "smp4-sync", "oplog-stock", "oplog-rfc10")
 FTRACE, OPLOG = RUNS[:3], RUNS[3:]
@@ -213,6 +219,58 @@ def test_an_own_copy_reads_as_the_recorded_run(tmp_path):
         copy = tmp_path / "copy"
         copy.write_bytes(gzip.decompress(find_run(name).path.read_bytes()))
         assert read_requests(copy).equals(read_requests(name))
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """The recorded runs as `run.npz`, with their copies of vmallocinfo."""
+    folder = tmp_path_factory.mktemp("stored")
+    for name, run in load_runs().items():
+        import_recording(run.path, folder / f"{name}.npz", run.copies)
+    return folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_imported_run_gives_what_its_text_gives(stored, tmp_path, name):
+    known, path = find_run(name), stored / f"{name}.npz"
+    run = find_run(path)
+    mine = find_run(known.path)
+    assert replace(run, id="", file="", description="") == replace(
+        mine, id="", file="", description=""
+    )
+    assert (run.path, run.window, run.cpus) == (path, known.window, known.cpus)
+    assert read_requests(path).equals(read_requests(name))
+    if known.kind == "oplog":
+        assert read_oplog(path).equals(read_oplog(known.path))
+        return  # all else follows from that
+    assert frees_of(run).equals(frees_of(known))
+    text, events = record_of(known), record_of(run)
+    for column in ("events", "line", "page", "count"):
+        assert np.array_equal(getattr(events, column), getattr(text, column))
+    assert (events.windows, events.missing) == (text.windows, text.missing)
+    assert run.copies == (path,)
+    assert recorded_stream(path).slots == recorded_stream(name).slots
+
+
+@pytest.mark.parametrize("name", ["smp1", "smp4-sync"])
+def test_an_imported_run_is_replayed_as_its_text(stored, name):
+    mine, known = replay(stored / f"{name}.npz"), replay(name)
+    assert replace(mine, file=known.file) == known
+    assert mine.right
+
+
+def test_an_imported_log_gives_the_same_overlay_figures(stored):
+    mine, known = measured_overlay(stored / "oplog-rfc10.npz"), measured_overlay("oplog-rfc10")
+    assert mine.chunks.equals(known.chunks)
+
+
+def test_a_copy_of_vmallocinfo_alone_is_no_run(stored, tmp_path):
+    copy = load_runs()["smp1"].copies[0]
+    import_recording(copy, tmp_path / "copy.npz")
+    for path in (copy, tmp_path / "copy.npz"):
+        for read in (read_requests, find_run, recorded_stream):
+            with pytest.raises(FileError, match="areas that live, not requests in their order"):
+                read(path)
 
 
 def test_an_own_trace_of_failures_only_is_refused(own_trace):

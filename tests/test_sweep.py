@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from vmalloc_model import sweep as sweeping
-from vmalloc_model.errors import InputError
+from vmalloc_model.errors import FileError, InputError
 from vmalloc_model.experiments import play as playing
-from vmalloc_model.sweep import grid, sweep
+from vmalloc_model.sweep import attempt, grid, sweep, threads
+from vmalloc_model.sweep import store as sweeping
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,7 +81,7 @@ def test_a_changed_source_or_input_computes_again(monkeypatch, tmp_path):
     file.write_text("2")
     sweep(one, POINTS[:1], inputs=lambda _: [file])
     assert one.calls == [3, 3]
-    monkeypatch.setattr(sweeping, "_code_digest", lambda module: f"other {module}")
+    monkeypatch.setattr(sweeping, "code_digest", lambda module: f"other {module}")
     sweep(one, POINTS[:1], inputs=lambda _: [file])
     assert one.calls == [3, 3, 3]
 
@@ -94,12 +94,12 @@ def test_the_digest_covers_every_room_that_the_function_reaches(monkeypatch, tmp
             copy = package / source.relative_to(ROOT / "vmalloc_model")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(source.read_bytes())
-    monkeypatch.setattr(sweeping, "ROOT", tmp_path)
+    monkeypatch.setattr(sweeping, "PACKAGE_ROOT", tmp_path)
     modules = ("vmalloc_model.experiments.play", "vmalloc_model.units")
 
     def digests():
-        sweeping._code_digest.cache_clear()
-        return [sweeping._code_digest(module) for module in modules]
+        sweeping.code_digest.cache_clear()
+        return [sweeping.code_digest(module) for module in modules]
 
     try:
         before = digests()
@@ -118,7 +118,7 @@ def test_the_digest_covers_every_room_that_the_function_reaches(monkeypatch, tmp
             assert [a != b for a, b in zip(before, after, strict=True)] == changed, name
             before = after
     finally:
-        sweeping._code_digest.cache_clear()
+        sweeping.code_digest.cache_clear()
 
 
 def test_nothing_is_left_half_written(own_cache):
@@ -142,7 +142,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     script.write_text(
         textwrap.dedent("""
         import os, signal, sys, time
-        from vmalloc_model.sweep import grid, sweep
+        from vmalloc_model.sweep import attempt, grid, sweep, threads
 
         def work(point):
             print(point["x"], flush=True)
@@ -169,6 +169,74 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     rest = run()
     assert (rest.returncode, rest.stderr) == (0, "")
     assert rest.stdout.split() == ["3", "4", "10"]  # the point that was running has been finished
+
+
+# --- a failed point is told, and the others go on --------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_attempt_gives_what_a_loop_gives(workers):
+    points = grid(x=[5, 2, 7, 2, 1])
+    told = attempt(Counted(fails=[2, 7]), points, executor=threads(workers))
+    loop = []
+    for point in points:
+        try:
+            loop.append(Counted(fails=[2, 7])(point))
+        except InputError as error:
+            loop.append(str(error))
+    assert [str(one) if isinstance(one, Exception) else one for one in told.results] == loop
+    assert told.found == 0
+
+
+def test_failed_points_are_tried_again_and_finished_ones_are_not():
+    broken, mended = Counted(fails=[2]), Counted()
+    attempt(broken, POINTS)
+    told = attempt(mended, [*POINTS, POINTS[0]])
+    assert mended.calls == [2]
+    assert told.results == [*SQUARES, SQUARES[0]]
+    assert told.found == 3
+
+
+def test_a_point_without_its_data_files_has_failed(tmp_path):
+    there = tmp_path / "2"
+    there.write_text("")
+    told = attempt(Counted(), POINTS, inputs=lambda point: [tmp_path / str(point["x"])])
+    kinds = [type(one) for one in told.results]
+    assert kinds == [FileNotFoundError, FileNotFoundError, dict]
+
+
+def test_a_stopped_attempt_tells_what_is_kept_and_goes_on_there():
+    class Stopped(Counted):
+        def __call__(self, point):
+            if point["x"] == 2:
+                raise KeyboardInterrupt
+            return super().__call__(point)
+
+    rest = Counted()
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        attempt(Stopped(), POINTS, executor=threads(1))
+    assert stopped.value.__notes__ == ["2 of 3 points are finished and kept"]
+    assert attempt(rest, POINTS).found == 2
+    assert rest.calls == [2]
+
+
+def test_a_full_disk_ends_a_sweep_and_leaves_no_part(monkeypatch, own_cache):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    attempt(Counted(), POINTS[:1])
+    monkeypatch.setattr(sweeping.os, "fdopen", full)
+    with pytest.raises(FileError, match=r"cannot keep a finished point \(No space left") as ended:
+        attempt(Counted(), POINTS)
+    assert ended.value.__notes__ == ["1 of 3 points are finished and kept"]
+    assert [path.suffix for path in own_cache.rglob("*") if path.is_file()] == [".json"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VMALLOC_MODEL_CACHE", str(tmp_path / "file"))
+    with pytest.raises(FileError, match="no folder for finished points"):
+        sweep(Counted(), POINTS)
 
 
 # --- the point that most sweeps are made of ----------------------------------------------------

@@ -11,10 +11,21 @@ from typing import Any, Final
 
 from vmalloc_model.errors import FileError
 
-__all__ = ["ROOT", "data_path", "read_csv", "read_toml"]
+__all__ = ["CARRIED", "ROOT", "data_path", "read_csv", "read_toml"]
 
-ROOT: Final = Path(__file__).resolve().parent.parent
-"""The checkout: the folder that holds ``vmalloc_model/``, ``data/`` and ``notebooks/``."""
+CARRIED: Final = "_checkout"
+"""Folder in an installed package for what lies beside the package in a checkout."""
+
+
+def _root() -> Path:
+    package = Path(__file__).resolve().parent
+    carried = package / CARRIED
+    return carried if carried.is_dir() else package.parent
+
+
+ROOT: Final = _root()
+"""The folder that holds ``data/``, ``notebooks/`` and ``book/``: the checkout, or what an installed
+package carries. The latter is to be read only."""
 
 
 def data_path(name: str) -> Path:

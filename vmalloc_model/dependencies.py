@@ -12,9 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PACKAGE", "module_files"]
+__all__ = ["PACKAGE", "PACKAGE_ROOT", "module_files"]
 
 PACKAGE: Final = "vmalloc_model"
+
+PACKAGE_ROOT: Final = Path(__file__).resolve().parent.parent
+"""The folder that holds the package."""
 
 
 def module_files(root: Path, sources: Iterable[str], names: Iterable[str] = ()) -> set[Path]:

@@ -16,15 +16,19 @@ import polars as pl
 from vmalloc_model.datafiles import data_path, read_toml
 from vmalloc_model.errors import FileError, InputError, nearest
 from vmalloc_model.traces.ftrace import ALLOC, read_ftrace
+from vmalloc_model.traces.importing import examine
 from vmalloc_model.traces.oplog import (
     NOT_STANDARD_WINDOW,
     POOL,
     SERVED_BY,
     VM_MAP_RAM,
+    is_oplog,
     read_oplog,
 )
 from vmalloc_model.traces.overlay import OverlaySummary, summarise_overlay
+from vmalloc_model.traces.stored import is_stored, read_about, read_copies
 from vmalloc_model.traces.textio import TextFile
+from vmalloc_model.traces.vmallocinfo import is_vmallocinfo
 
 __all__ = [
     "KINDS",
@@ -113,6 +117,13 @@ class Run:
     def path(self) -> Path:
         """Where the recording is."""
         return Path(self.file) if self.file == self.id else data_path(f"runs/{self.file}")
+
+    @property
+    def copies(self) -> tuple[Path, ...]:
+        """Where copies of vmallocinfo from the same run are: a ``run.npz`` may hold some itself."""
+        if self.file != self.id:
+            return tuple(data_path(f"runs/{name}") for name in self.vmallocinfo)
+        return (self.path,) if is_stored(self.path) and read_copies(self.path) else ()
 
 
 def load_runs() -> dict[str, Run]:
@@ -304,27 +315,34 @@ def _own_file(name: str | Path, where: str) -> Path:
 
 
 def _kind_of(path: Path) -> str:
-    head = next(TextFile(path).blocks()).partition(b"\n")[0].decode("utf-8", "replace")
-    # A header with columns missing is one of a log too, so that the log's reader says which.
-    like_a_log = {"seq", "op", "addr"} & set(head.strip().split(","))
-    return "oplog" if "," in head and like_a_log else "ftrace"
+    if is_stored(path):
+        kind = read_about(path).kind
+    else:
+        head = TextFile(path).head()
+        kind = "vmallocinfo" if is_vmallocinfo(head) else "oplog" if is_oplog(head) else "ftrace"
+    if kind not in KINDS:
+        raise FileError(
+            path,
+            "a copy of vmallocinfo has the areas that live, not requests in their order",
+            allowed="a trace or an operation log; copies go with a trace, as --vmallocinfo",
+        )
+    return kind
 
 
 def _own_run(path: Path) -> Run:
     kind = _kind_of(path)
-    recording = _read(kind, path, None)
-    divisor = int(np.gcd.reduce(recording.requests["size"].to_numpy()))
+    about = examine(path)
     return Run(
         id=str(path),
         kind=kind,
         file=str(path),
         vmallocinfo=(),
-        kernel="",
+        kernel=about.kernel,
         modified=None,
-        cpus=recording.cpus,
-        page_size=divisor & -divisor,
+        cpus=about.cpus,
+        page_size=about.page_size,
         platform=None,
-        window=recording.window,
+        window=about.window,
         in_order=True if kind == "oplog" else None,
         description=path.name,
         source="",

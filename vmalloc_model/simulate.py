@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +18,29 @@ from vmalloc_model.allocator.rules import Rules
 from vmalloc_model.errors import InputError
 from vmalloc_model.events import Stream
 
-__all__ = ["FREE_SPACE", "STRANDED", "Simulation", "fitted", "simulate", "stranded"]
+__all__ = ["FREE_SPACE", "MEASURES", "STRANDED", "Simulation", "fitted", "simulate", "stranded"]
 
 FREE_SPACE: Final = "rbtree"
 """Free space of a simulation that names none: what 6.12 has, for every policy."""
+
+MEASURES: Final = {
+    "live_areas": "areas in use",
+    "live_pages": "pages of these",
+    "peak_pages": "most live pages so far",
+    "lazy_pages": "pages of areas that were freed and not purged yet",
+    "pooled_areas": "areas in node pools",
+    "gaps": "free ranges of the global free space",
+    "largest_gap": "pages of the largest of these in the standard window",
+    "high_water": "pages from the window's start to the end of what was ever taken from below",
+    "touched_high": "pages from there to the highest page that was ever mapped",
+    "page_tables": "page-table pages needed so far; they are never freed",
+    "chunks": "chunks installed",
+    "chunks_current": "of these, some CPU's current chunk",
+    "chunks_released": "of these, released as a whole",
+    "chunks_live": "of these, neither, with areas that belong to them",
+    "chunks_lost": "of these, neither, without areas",
+}
+"""Name -> meaning of what is so at the end of a simulation."""
 
 STRANDED: Final = {
     "chunk_pages": "pages of all chunks that are not released: the sum of all below",
@@ -150,7 +170,7 @@ def simulate(
         measures=allocator.measures(),
         visits={name: row.tolist() for name, row in allocator.visits().items()},
         chunks=_chunks(allocator),
-        series=pl.DataFrame(rows, schema=columns),
+        series=pl.DataFrame(rows, schema=columns) if rows else _no_samples(tuple(columns)),
     )
 
 
@@ -173,23 +193,25 @@ def stranded(simulation: Simulation) -> dict[str, int]:
     current count as released.
     """
     size = simulation.machine.chunk_pages
-    chunks = simulation.chunks.filter(~pl.col("released"))
-    current, left = chunks.filter("current"), chunks.filter(~pl.col("current"))
+    kept = simulation.chunks.filter(~pl.col("released"))
+    used, live, current, waiting = (
+        kept[name].to_numpy() for name in ("used", "live", "current", "waiting")
+    )
+    pinned, empty = ~current & (live > 0), ~current & (live == 0)
     told = dict.fromkeys(STRANDED, 0)
-    told["chunk_pages"] = size * chunks.height
-    told["room"] = size * current.height - int(current["used"].sum())
+    told["chunk_pages"] = size * len(used)
+    told["room"] = int((size - used[current]).sum())
     if not simulation.policy.resident:
         told["padding"] = simulation.counters["padding_pages"]
-        told["areas"] = int(chunks["used"].sum()) - told["padding"]
-        told["tail"] = size * left.height - int(left["used"].sum())
+        told["areas"] = int(used.sum()) - told["padding"]
+        told["tail"] = int((size - used[~current]).sum())
         return told
-    pinned, empty = left.filter(pl.col("live") > 0), left.filter(pl.col("live") == 0)
-    told["areas"] = int(chunks["live"].sum())
-    told["idle"] = int((current["used"] - current["live"]).sum())
-    told["pinned"] = int((pinned["used"] - pinned["live"]).sum())
-    told["tail"] = size * pinned.height - int(pinned["used"].sum())
-    told["waiting"] = size * int(empty["waiting"].sum())
-    told["drained"] = size * empty.height - told["waiting"]
+    told["areas"] = int(live.sum())
+    told["idle"] = int((used - live)[current].sum())
+    told["pinned"] = int((used - live)[pinned].sum())
+    told["tail"] = int((size - used[pinned]).sum())
+    told["waiting"] = size * int(waiting[empty].sum())
+    told["drained"] = size * int(empty.sum()) - told["waiting"]
     return told
 
 
@@ -240,6 +262,12 @@ def _run(allocator: Allocator, events: npt.NDArray[np.void], before: int) -> Non
 
 def _sample(allocator: Allocator, done: int) -> dict[str, int]:
     return {"event": done, **allocator.measures(), **allocator.counters()}
+
+
+@cache
+def _no_samples(columns: tuple[str, ...]) -> pl.DataFrame:
+    """Make a series without rows, once: its many columns take as long as a thousand events."""
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.Int64))
 
 
 def _chunks(allocator: Allocator) -> pl.DataFrame:

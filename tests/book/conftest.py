@@ -21,7 +21,7 @@ def mini(tmp_path_factory):
 def real():
     """Folder of this project, its book built."""
     if not (minibook.ROOT / "_build" / "html" / "index.html").is_file():
-        command = [sys.executable, "-m", "vmalloc_model.report", "build"]
+        command = [sys.executable, "-m", "vmalloc_model", "build"]
         subprocess.run(command, cwd=minibook.ROOT, check=True)
     return minibook.ROOT
 

@@ -51,7 +51,7 @@ def reason(project, monkeypatch):
     """Why the book would be built now; None if it would not."""
     lines = []
     with monkeypatch.context() as patch:
-        patch.setattr(book, "_make", lambda project: 1 / 0)
+        patch.setattr(book, "_make", lambda project, form: 1 / 0)
         try:
             build_book(project, lines.append)
         except ZeroDivisionError:

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from vmalloc_model.report import runner
+from vmalloc_model.report.overrides import Given, overrides_of
 from vmalloc_model.report.project import Project
 
 PROJECT = Project.at()
@@ -256,8 +257,9 @@ def shown(name):
 )
 def test_a_chapter_runs_with_other_parameters(name, given, tmp_path):
     out = tmp_path / name
-    lines = []
-    assert runner.run_one(PROJECT, name, list(given.items()), out, lines.append) == []
+    values = overrides_of(PROJECT, [name], [Given(*one) for one in given.items()])[name]
+    target = runner.Target(name, out, tmp_path / "work", values)  # not kept: it shall run
+    assert runner.run_stale(PROJECT, [target], print) == {}
     shows, numbers = shown(name)
     assert {path.name for path in out.iterdir() if path.is_dir()} == set(shows)
     assert set(told(out)) == numbers

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from toy_project import stale
 
+from vmalloc_model.cli import main
 from vmalloc_model.errors import InputError
 from vmalloc_model.report import runner
-from vmalloc_model.report.cli import main
 from vmalloc_model.report.project import Project
 from vmalloc_model.report.provenance import RECORD
 
@@ -37,7 +37,7 @@ def command(project, *words, **options):
     environment = os.environ | {"PYTHONPATH": str(project.root)}
     environment.pop("VMALLOC_MODEL_DATA", None)
     return subprocess.Popen(
-        [sys.executable, "-m", "vmalloc_model.report", *words],
+        [sys.executable, "-m", "vmalloc_model", *words],
         cwd=project.root,
         env=environment,
         stdout=subprocess.PIPE,
@@ -67,13 +67,13 @@ def test_a_run_leaves_everything_a_reader_needs(built):
     for name in ("alpha", "beta"):
         copy = built.book / "notebooks" / f"{name}.ipynb"
         assert copy.read_bytes() == (built.runs / name / f"{name}.ipynb").read_bytes()
-    assert {path.name for path in built.build.iterdir()} <= {"notebooks", ".lock", "tmp"}
+    assert {path.name for path in built.build.iterdir()} <= {"notebooks", ".lock", "tmp", "runs"}
 
 
 def test_the_record_names_what_was_used_and_nothing_else(built):
     record = json.loads((built.runs / "beta" / RECORD).read_text())
     assert record["parameters"] == {"budget": 0.25}
-    assert record["command"] == "python -m vmalloc_model.report run beta --out beta"
+    assert record["command"] == "vmalloc-model run beta"
     assert list(record["inputs"]["data"]) == ["data/colours.csv", "data/more"]
     modules = set(record["inputs"]["modules"])
     charts = {name for name in modules if name.startswith("vmalloc_model/charts/")}
@@ -264,101 +264,11 @@ def test_ctrl_c_ends_everything_and_keeps_what_is_finished(changing):
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=30)
     assert run.returncode == 130
-    assert errors.strip() == "interrupted; results that were finished are kept"
+    assert errors.strip() == "interrupted; what was finished is kept, and nothing is half-written"
     assert kernels(changing) == []
     assert list(changing.scratch.iterdir()) == []
     assert contents(changing.runs / "beta") == before
     assert stale(changing).keys() == {"beta"}
-
-
-def test_a_run_with_other_parameters_leaves_the_book_alone(built, tmp_path):
-    before = contents(built.root)
-    out = tmp_path / "deep" / "mine"
-    given = [("cpus", "8"), ("chunk_sizes", "32M,64M"), ("page_size", "4K")]
-    assert runner.run_one(built, "alpha", given, out, print) == []
-    assert contents(built.root) == before
-    assert {path.name for path in out.iterdir()} == {
-        "alpha.ipynb",
-        "fig-alpha",
-        "numbers.json",
-        "provenance.json",
-    }
-    assert [path.name for path in out.parent.iterdir()] == ["mine"]
-    record = json.loads((out / RECORD).read_text())
-    assert record["overrides"] == {"chunk_sizes": ["32M", "64M"], "cpus": 8}
-    assert record["parameters"] == {"page_size": "4K", **record["overrides"]}
-    assert record["command"] == (
-        "python -m vmalloc_model.report run alpha -p chunk_sizes 32M,64M -p cpus 8 --out alpha"
-    )
-    assert (out / "fig-alpha" / "data.csv").read_text() == (
-        "size,share\n33554432,0.25\n67108864,0.5\n"
-    )
-    lines = []
-    runner.run_one(built, "alpha", given, out, lines.append)
-    assert lines == ["alpha: up to date"]
-    (out / "notes.txt").touch()
-    with pytest.raises(InputError, match=r"holds notes\.txt, which is not of an earlier run of a"):
-        runner.run_one(built, "alpha", [], out, print)
-    with pytest.raises(InputError, match="which is not of an earlier run of beta"):
-        runner.run_one(built, "beta", [], out, print)
-
-
-def test_a_folder_that_cannot_be_made_is_refused_before_anything_runs(built, tmp_path):
-    (tmp_path / "file").touch()
-    said = []
-    with pytest.raises(InputError, match=r"--out: cannot be written \(Not a directory\)"):
-        runner.run_one(built, "alpha", [], tmp_path / "file" / "out", said.append)
-    assert said == []
-
-
-def test_an_unusable_trace_is_one_line_and_status_2(changing, tmp_path):
-    own = tmp_path / "own.txt"
-    own.write_text("no trace")
-    edit(
-        changing.source("beta"),
-        "p = checked(",
-        "from vmalloc_model.errors import FileError\n"
-        "raise FileError('own.txt', 'broken', line=3)\n"
-        "p = checked(",
-    )
-    run = command(changing, "run", "beta", "--out", str(tmp_path / "out"))
-    error = run.communicate()[1]
-    assert run.returncode == 2
-    assert "error: own.txt, line 3: broken (in notebook beta, cell " in error
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "error"),
-    [
-        (["alfa", "--out", "x"], "notebook: unknown name: 'alfa'; allowed: alpha, beta"),
-        (
-            ["alpha", "-p", "cpu", "1", "--out", "x"],
-            "notebook alpha: unknown parameter: 'cpu'; allowed: cpus, page_size, chunk_sizes",
-        ),
-        (["alpha", "-p", "cpus", "many", "--out", "x"], "$.cpus: not a count: 'many'"),
-        (["alpha", "-p", "cpus", "0", "--out", "x"], "$.cpus: out of range: 0"),
-        (["alpha", "-p", "chunk_sizes", "48M", "--out", "x"], "$.chunk_sizes[0]: not a power of"),
-        (["alpha", "-p", "cpus", "2", "-p", "cpus", "3", "--out", "x"], "$.cpus: given twice"),
-        (["alpha", "--out", "data"], "--out: folder holds colours.csv"),
-        (["alpha", "--out", "requirements.txt"], "--out: is not a folder"),
-        (["alpha", "--out", "_build/notebooks/alpha"], "--out: is a folder of the project"),
-        (["alpha", "--out", ".."], "--out: is a folder of the project"),
-    ],
-)
-def test_bad_input_is_one_line_and_starts_no_kernel(built, capsys, monkeypatch, words, error):
-    before = contents(built.root)
-    monkeypatch.setattr(Project, "at", lambda: built)
-    monkeypatch.setattr(runner, "run_jobs", None)
-    monkeypatch.chdir(built.root)
-    with pytest.raises(SystemExit) as left:
-        main(["run", *words])
-    assert left.value.code == 2
-    output, errors = capsys.readouterr()
-    assert output == ""
-    assert errors.startswith(f"error: {error}")
-    assert errors.count("\n") == 1
-    assert contents(built.root) == before
 
 
 def test_a_bad_default_names_the_notebook(changing):
@@ -373,7 +283,7 @@ def test_check_names_what_differs_and_accept_takes_it(changing, capsys, monkeypa
             main([word])
         return left.value.code
 
-    monkeypatch.setattr(Project, "at", lambda: changing)
+    monkeypatch.setattr(Project, "of_checkout", lambda: changing)
     assert status("check") == 1
     assert "error: figure fig-alpha: computed, but not committed" in capsys.readouterr().err
     assert status("accept") == 0
@@ -387,35 +297,7 @@ def test_check_names_what_differs_and_accept_takes_it(changing, capsys, monkeypa
     )
 
 
-def test_params_lists_names_kinds_values_and_meanings(built, capsys, monkeypatch):
-    monkeypatch.setattr(Project, "at", lambda: built)
-    with pytest.raises(SystemExit):
-        main(["params", "alpha"])
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["alpha"]
-    assert lines[1][0] == "page_size"
-    assert lines[4] == ["=", "16M,64M"]
-
-
 def test_a_project_without_notebooks_is_refused(tmp_path):
     (tmp_path / "notebooks").mkdir()
     with pytest.raises(InputError, match="holds no notebooks"):
         runner.bring_up_to_date(Project(tmp_path, tmp_path / "data"), print)
-
-
-def test_an_own_file_named_by_a_parameter_counts(changing, tmp_path):
-    own = tmp_path / "own.trace"
-    own.write_text("# tracer: nop\n")
-    text = (changing.notebooks / "beta.md").read_text()
-    text = text.replace("budget = 0.25", 'budget = 0.25\nrun = "smp1"')
-    text = text.replace("checked(budget=budget)", "checked(budget=budget, run=run)")
-    text = text.replace("chart_dots.total(data)", "len(open(p.run).read())")
-    (changing.notebooks / "beta.md").write_text(text)
-    out = tmp_path / "out"
-    assert runner.run_one(changing, "beta", [("run", str(own))], out, print) == []
-    record = json.loads((out / RECORD).read_text())
-    assert list(record["inputs"]["data"]) == [str(own), "data/colours.csv", "data/more"]
-    shutil.copy(changing.data / "total.txt", own)
-    lines = []
-    runner.run_one(changing, "beta", [("run", str(own))], out, lines.append)
-    assert lines[0] == f"beta: runs: {own} changed"

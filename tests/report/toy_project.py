@@ -29,6 +29,7 @@ def make_project(root):
         for path in FIXTURES.glob(pattern):
             shutil.copy(path, root / folder)
     (root / "requirements.txt").write_text("nothing==1\n")
+    (root / "pyproject.toml").touch()  # which makes it a checkout
     return Project(root, root / "data")
 
 

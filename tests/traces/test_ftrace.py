@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import hashlib
 import re
 import tracemalloc
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.errors import FileError
-from vmalloc_model.traces import ftrace
+from vmalloc_model.traces import ftrace, lines
 from vmalloc_model.traces.events import ALLOC, EVENT, FREE, PURGE
-from vmalloc_model.traces.fastlines import read_block
-from vmalloc_model.traces.ftrace import read_ftrace
+from vmalloc_model.traces.ftrace import TraceText, read_ftrace
+from vmalloc_model.traces.lines import SHORTEST, read_usual
+from vmalloc_model.traces.textio import TextFile
 
 SMP1 = "runs/debian-6.12.117-smp1.ftrace.txt.gz"
 SMP2 = "runs/debian-6.12.117-smp2.ftrace.txt.gz"
@@ -41,8 +43,9 @@ def twin(text):
         if mark:
             phases.append(mark[1].strip())
         for name, (kind, columns) in NAMES.items():
-            head, found, fields = line.rpartition(f": {name}:")
-            if found:
+            head, found, fields = line.rpartition(f"{name}:")
+            if found and re.search(r": +(\d+ +)?(vmalloc:)?$", head):
+                head = re.sub(r": +(\d+ +)?(vmalloc:)?$", "", head)
                 seconds, fraction = head.rsplit(" ", 1)[1].split(".")
                 numbers = [word.replace("=", " ").split()[-1] for word in fields.split()]
                 numbers = [word for word in numbers if word != "va_start:"]
@@ -129,6 +132,17 @@ def pipe_line(head, name, text):
     return f"{task}-{pid} [{cpu:03d}] {irq} {seconds}.{fraction // 1000:06d}: {name}: {text}"
 
 
+def script_line(head, name, text, *, nanoseconds=False, period=False, who=True):
+    """One line of ``perf script``: default fields, --ns, -F +period, or without comm and tid."""
+    task, pid, cpu, _, seconds, fraction = head
+    if name == "tracing_mark_write":
+        return f"# {text}"  # perf records no marks
+    before = f"{task:>16} {pid:5d} " if who else ""
+    time = f"{seconds:5d}." + (f"{fraction:09d}" if nanoseconds else f"{fraction // 1000:06d}")
+    count = f"{1:10d} " if period else ""
+    return f"{before}[{cpu:03d}] {time}: {count}{'vmalloc:' + name:>30}: {text}"
+
+
 HEADER = [
     "# tracer: nop",
     "#",
@@ -148,6 +162,13 @@ FORMS = {
         ["version = 6", "CPU 2 is empty", "cpus=8193"],
         functools.partial(report_line, flags=False),
     ),
+    "perf script": (["# nrcpus online : 8193", "# os release : 6.12.1"], script_line),
+    "perf script --ns": (
+        ["# nrcpus online : 8193"],
+        functools.partial(script_line, nanoseconds=True),
+    ),
+    "perf script -F +period": ([], functools.partial(script_line, period=True)),
+    "perf script -F cpu,time,event,trace": ([], functools.partial(script_line, who=False)),
 }
 
 
@@ -176,7 +197,7 @@ def test_every_form_reads_as_the_twin_reads_it(tmp_path, form, lines, block_size
         trace = read_ftrace(tmp_path / "t")
     events, phases = twin(text)
     assert as_dicts(trace.events) == events
-    assert trace.phases == phases
+    assert trace.phases == (("",) if form.startswith("perf") else phases)
     assert trace.lines == text.count(b"\n") + 1
     assert trace.cpus == (8193 if header else max(event["cpu"] for event in events) + 1)
     assert trace.lost == 0
@@ -191,11 +212,9 @@ def outcome(path):
     return as_dicts(trace.events), trace.phases
 
 
-def read_nothing(data):
+def read_nothing(data, at, line, phase, events):
     """Stand in for the fast path: leaves every line to the regular expressions."""
-    _, _, starts = read_block(data)
-    count = len(starts) - 1
-    return np.zeros(count, dtype=EVENT), np.arange(count), starts
+    return 0, at
 
 
 GOOD = [
@@ -211,7 +230,7 @@ CHARACTERS = st.sampled_from([*" .:=[]x0129afAFg-_()\t", "0x", "  ", "é"])
 
 @settings(REUSED, max_examples=200)
 @given(
-    st.sampled_from(GOOD),
+    st.sampled_from([*GOOD, GOOD[0].replace("alloc", "vmalloc:alloc", 1)]),
     st.lists(
         st.tuples(st.integers(0, 200), st.integers(0, 3), st.one_of(st.just(""), CHARACTERS)),
         min_size=1,
@@ -229,17 +248,19 @@ def test_a_damaged_line_is_judged_alike_by_both_paths(tmp_path, line, edits):
     (tmp_path / "t").write_text("\n".join([GOOD[0], line, GOOD[2], ""]), encoding="utf-8")
     fast = outcome(tmp_path / "t")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ftrace, "read_block", read_nothing)
+        patch.setattr(lines, "read_usual", read_nothing)
         assert outcome(tmp_path / "t") == fast
 
 
 @pytest.mark.parametrize("run", [SMP1, SMP2, SMP4])
 def test_recorded_lines_are_read_by_the_fast_path_and_equal_the_twin(run):
     text = gzip.decompress(data_path(run).read_bytes())
-    _, others, starts = read_block(text)
-    for row in others:
-        line = text[starts[row] : starts[row + 1]]
-        assert line.startswith(b"#") or b": tracing_mark_write: MARK " in line
+    found, at = np.empty(len(text) // SHORTEST, EVENT), 0
+    while at < len(text):
+        _, at = read_usual(text, at, 1, 0, found)
+        line = text[at : text.find(b"\n", at) + 1]
+        assert not line or line.startswith(b"#") or b": tracing_mark_write: MARK " in line
+        at += len(line)
     trace = read_ftrace(data_path(run))
     events, phases = twin(text)
     assert as_dicts(trace.events) == events
@@ -289,6 +310,10 @@ def test_memory_is_bounded_by_the_result(tmp_path):
 
 
 # --------------------------------------------------------------------------------- lost events
+HEAD = "  kworker/0:1-12      [000] d..1.     8.547991: "
+HEAD_OF_MARK = HEAD + "tracing_mark_write: "
+
+
 @pytest.mark.parametrize(
     ("extra", "lost"),
     [
@@ -296,6 +321,7 @@ def test_memory_is_bounded_by_the_result(tmp_path):
         (["CPU:1 [LOST 12 EVENTS]", "CPU:0 [LOST 30 EVENTS]"], 42),
         (["CPU:7 [204600 EVENTS DROPPED]"], 204_600),
         (["CPU:7 [EVENTS DROPPED]", "CPU:7 [LOST EVENTS]"], 2),
+        (["bash  8 [001]  5.123456: PERF_RECORD_LOST lost 7", "Lost 5 events"], 12),
         (["# entries-in-buffer/entries-written: 3/10   #P:4", "CPU:1 [LOST 5 EVENTS]"], 7),
         (["", "   ", "# anything"], 0),
     ],
@@ -312,17 +338,55 @@ def test_marks_that_are_not_phases_are_passed_over(tmp_path):
     assert read_ftrace(tmp_path / "t").phases == ("",)
 
 
+def test_events_of_other_subsystems_are_counted_and_passed_over(tmp_path):
+    other = HEAD + "sched_switch: prev_comm=MARK a"
+    stack = [HEAD + "<stack trace>", " => alloc_vmap_area", " => __vmalloc_node_range"]
+    chain = ["\tffffffff8123 __vmalloc_node+0x1 ([kernel.kallsyms])", ""]
+    (tmp_path / "t").write_text(
+        "\n".join([GOOD[0], other, *stack, GOOD[1], *chain, other, GOOD[2]])
+    )
+    text = TraceText(TextFile(tmp_path / "t"))
+    assert np.concatenate([e["line"] for e in text.events()]).tolist() == [1, 6, 10]
+    said = text.said()
+    assert (said["others"], said["phases"]) == ({"sched_switch": 2}, ("",))
+
+
+@pytest.mark.parametrize(
+    ("first", "form", "kernel"),
+    [
+        ("# os release : 6.12.1", "ftrace text", "6.12.1"),
+        (HEAD_OF_MARK + "KERNEL 6.12.117-amd64", "ftrace text", "6.12.117-amd64"),
+        ("cpus=2", "text of trace-cmd report", ""),
+        ("Attaching 3 probes...", "text of bpftrace", ""),
+        ("a 1 [000] 1.000000: vmalloc:purge_vmap_area_lazy: start=0x1 end=0x2 num_purged=1",
+         "text of perf script", ""),
+    ],
+)  # fmt: skip
+def test_what_a_text_says_about_itself(tmp_path, first, form, kernel):
+    (tmp_path / "t").write_text("\n".join([first, *GOOD]))
+    text = TraceText(TextFile(tmp_path / "t", digest=True))
+    assert sum(map(len, text.events())) >= 3
+    said = text.said()
+    assert (said["form"], said["kernel"], said["source"]) == (form, kernel, "t")
+    assert said["sha256"] == hashlib.sha256((tmp_path / "t").read_bytes()).hexdigest()
+
+
 # -------------------------------------------------------------------------------------- errors
-HEAD = "  kworker/0:1-12      [000] d..1.     8.547991: "
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
         (
-            [GOOD[0], HEAD + "sched_switch: prev_comm=a prev_pid=1 ==> next_comm=b"],
-            ["line 2: unknown event: 'sched_switch'", "trace_event=vmalloc:*"],
+            ["# tracer: nop", HEAD + "sched_switch: prev_comm=a [1] ==> next_comm=b [2]"] * 2,
+            ["no vmalloc events in 4 lines: 'events there: sched_switch (2)'", "model record"],
         ),
+        (
+            ["cc 1 [000] 5.123456: sched:sched_switch: a:1 [120] S ==> b:2 [120]"],
+            ["events there: sched:sched_switch (1)"],
+        ),
+        ([HEAD + "do_idle <-cpu_startup_entry", GOOD[0]], ["line 1: broken line", "model record"]),
+        ([GOOD[0].replace(": va", ":va"), GOOD[1]], ["line 1: broken line", "event: fields"]),
         (
             [GOOD[0], HEAD + "alloc_vmap_area: va_start: 12x size=8192 align=1"],
             [
@@ -338,7 +402,7 @@ HEAD = "  kworker/0:1-12      [000] d..1.     8.547991: "
         ([GOOD[0], GOOD[2][:-20], ""], ["line 2: broken line", "va_start=0xN nr_lazy=N nr_"]),
         (
             ["# tracer: nop", HEAD + "tracing_mark_write: MARK boot"],
-            ["no vmalloc events in 2 lines", "trace-cmd -e vmalloc"],
+            ["no vmalloc events in 2 lines", "vmalloc-model record"],
         ),
         (["0x0000 \x00\x01\x02"], ["line 1"]),
     ],
@@ -356,7 +420,7 @@ def test_one_clear_error_with_file_and_line(tmp_path, lines, said, pack):
 
 
 def test_the_first_bad_line_is_the_one_reported(tmp_path):
-    bad = HEAD + "sched_switch: x"
+    bad = HEAD + "alloc_vmap_area: x"
     (tmp_path / "t").write_text("\n".join([*GOOD * 1000, bad, *GOOD * 1000, "broken", bad]))
     with pytest.raises(FileError) as error:
         read_ftrace(tmp_path / "t")

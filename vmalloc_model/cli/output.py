@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from vmalloc_model.errors import FileError
 
-__all__ = ["aligned", "check_target", "write_whole"]
+__all__ = ["aligned", "check_target", "progress", "shown_path", "write_whole"]
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
@@ -38,18 +40,29 @@ def check_target(path: Path) -> None:
         raise FileError(path, "cannot be written")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Give a file this text, whole or not at all."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Give a file this content, whole or not at all; a text in UTF-8."""
     mask = os.umask(0)
     os.umask(mask)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         part.chmod(0o666 & ~mask)
         part.replace(path)
     except OSError as error:
         raise FileError(path, f"cannot be written ({error.strerror})") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def shown_path(path: Path) -> str:
+    """Path as the user would type it, from the current folder where it lies below."""
+    here = Path.cwd()
+    return os.fspath(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def progress(line: str) -> None:
+    """Tell how it goes on, on standard error: it depends on what was computed before."""
+    click.echo(line, err=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from vmalloc_model.cli import completing
 from vmalloc_model.cli.output import aligned
 from vmalloc_model.replay.result import Replay
 from vmalloc_model.units import count_text
@@ -18,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", shell_complete=completing.runs)
 @click.option(
     "infos",
     "--vmallocinfo",
@@ -27,7 +28,11 @@ __all__ = ["command"]
     metavar="FILE",
     help="Copy of /proc/vmallocinfo from the same run, for areas without events. May be repeated.",
 )
-@click.option("--policy", help="Policy of the recorded kernel; by default what the file says.")
+@click.option(
+    "--policy",
+    shell_complete=completing.policies,
+    help="Policy of the recorded kernel; by default what the file says.",
+)
 @click.option(
     "--decay", default="6.12", show_default=True, help="Decay of node pools: 6.12 or 6.16."
 )

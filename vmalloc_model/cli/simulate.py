@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmalloc_model.cli import completing
 from vmalloc_model.cli.output import check_target, write_whole
-from vmalloc_model.cli.values import Value, parse_count, parse_share, workload_parameters
+from vmalloc_model.cli.values import (
+    ASSIGNMENT,
+    Value,
+    parse_count,
+    parse_share,
+    workload_parameters,
+)
 from vmalloc_model.errors import InputError
 from vmalloc_model.units import is_power_of_two, parse_size
 
@@ -28,17 +35,34 @@ _MOST_SAMPLES = 100_000
 
 
 @click.command()
-@click.option("--policy", required=True, help="A name that `policies` lists.")
-@click.option("--workload", required=True, help="A name that `workloads` lists.")
+@click.option(
+    "--policy",
+    required=True,
+    shell_complete=completing.policies,
+    help="A name that `policies` lists.",
+)
+@click.option(
+    "--workload",
+    required=True,
+    shell_complete=completing.workloads,
+    help="A name that `workloads` lists.",
+)
 @click.option(
     "given",
     "-p",
-    nargs=2,
     multiple=True,
-    metavar="NAME VALUE",
+    type=ASSIGNMENT,
+    shell_complete=completing.workload_parameters,
+    metavar="NAME=VALUE",
     help="Parameter of the workload (`workloads NAME` lists them). May be repeated.",
 )
-@click.option("--platform", default="x86_64-4level", show_default=True, help="Its vmalloc range.")
+@click.option(
+    "--platform",
+    default="x86_64-4level",
+    show_default=True,
+    shell_complete=completing.platforms,
+    help="Its vmalloc range.",
+)
 @click.option("--cpus", type=_COUNT, default=8, show_default=True, help="Possible CPUs.")
 @click.option("--chunk", type=_SIZE, default="64M", show_default=True, help="Chunk size.")
 @click.option("--events", type=_COUNT, default="1e6", show_default=True, help="Length of the run.")
@@ -69,7 +93,7 @@ def command(**options: Any) -> None:
     \b
     Examples:
       vmalloc-model simulate --policy rfc10 --workload fix_size
-      vmalloc-model simulate --policy rfc12 --workload churn -p live 100k --events 2e6
+      vmalloc-model simulate --policy rfc12 --workload churn -p live=100k --events 2e6
       vmalloc-model simulate --policy mainline --workload stacks --cpus 64 --json
       vmalloc-model simulate --policy scaled-chunk --share 1% --workload bursts --csv -o out.csv
       vmalloc-model simulate --policy rfc12 --workload pinning --series pinning.csv --samples 50

@@ -10,30 +10,11 @@ from typing import Any, Final
 
 from vmalloc_model.allocator.counters import COUNTERS
 from vmalloc_model.cli.output import aligned
-from vmalloc_model.simulate import STRANDED, Simulation, stranded
+from vmalloc_model.simulate import MEASURES, STRANDED, Simulation, stranded
 from vmalloc_model.units import count_text, size_text
 from vmalloc_model.workloads import find_workload
 
-__all__ = ["MEASURES", "csv_text", "json_text", "plain_text"]
-
-MEASURES: Final = {
-    "live_areas": "areas in use",
-    "live_pages": "pages of these",
-    "peak_pages": "most live pages so far",
-    "lazy_pages": "pages of areas that were freed and not purged yet",
-    "pooled_areas": "areas in node pools",
-    "gaps": "free ranges of the global free space",
-    "largest_gap": "pages of the largest of these in the standard window",
-    "high_water": "pages from the window's start to the end of what was ever taken from below",
-    "touched_high": "pages from there to the highest page that was ever mapped",
-    "page_tables": "page-table pages needed so far; they are never freed",
-    "chunks": "chunks installed",
-    "chunks_current": "of these, some CPU's current chunk",
-    "chunks_released": "of these, released as a whole",
-    "chunks_live": "of these, neither, with areas that belong to them",
-    "chunks_lost": "of these, neither, without areas",
-}
-"""Name -> meaning of what is so at the end of a simulation."""
+__all__ = ["csv_text", "json_text", "plain_text"]
 
 _IN_PAGES: Final = {"largest_gap", "high_water", "touched_high", *STRANDED}
 

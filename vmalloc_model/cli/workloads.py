@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from vmalloc_model.cli import completing
 from vmalloc_model.cli.output import aligned
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.workloads)
 def command(name: str | None) -> None:
     """List the workloads, or what is known of workload NAME: its parameters.
 

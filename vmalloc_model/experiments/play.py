@@ -9,7 +9,6 @@ from typing import Final
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.errors import InputError
 from vmalloc_model.experiments import scene as scenes
-from vmalloc_model.runs import find_run
 from vmalloc_model.simulate import Simulation, simulate, stranded
 from vmalloc_model.sweep import Point, Result
 from vmalloc_model.workloads import WORKLOADS
@@ -30,7 +29,7 @@ def inputs(point: Point) -> Iterable[Path]:
         default = WORKLOADS[name].parameters["run"].default
         name = str((point.get("parameters") or {}).get("run", default))
     if name not in WORKLOADS:
-        run = find_run(name)
+        run = scenes.run_named(name)
         yield data_path("runs/runs.toml")
         yield run.path
         yield from (data_path(f"runs/{one}") for one in run.vmallocinfo)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from threading import Lock
 from typing import Any, Final, NamedTuple
 
 from vmalloc_model.allocator.machine import Machine, machine_of
 from vmalloc_model.events import Stream
-from vmalloc_model.platforms import find_platform
+from vmalloc_model.platforms import Platform, find_platform
 from vmalloc_model.replay.streams import recorded_stream
-from vmalloc_model.runs import find_run
+from vmalloc_model.runs import Run, find_run
 from vmalloc_model.simulate import fitted
 from vmalloc_model.sweep import Point
 from vmalloc_model.units import MIB
 from vmalloc_model.workloads import WORKLOADS, make
 
-__all__ = ["NAMES", "Scene", "scene"]
+__all__ = ["NAMES", "Scene", "run_named", "scene"]
 
 NAMES: Final = {
     "stream": "a workload, or a recorded run",
@@ -32,6 +33,10 @@ NAMES: Final = {
 
 _SHORT: Final = 1 << 20
 """Events of a stream up to which they are kept in memory: 16 MiB."""
+
+
+_READING: Final = Lock()
+"""Lets one thread read a recording, and the others wait for it instead of reading it too."""
 
 
 class Scene(NamedTuple):
@@ -56,15 +61,28 @@ def scene(point: Point) -> Scene:
     name, recorded = point["stream"], point["stream"] not in WORKLOADS
     own = {"chunk_size": point.get("chunk_size", 64 * MIB), "nodes": point.get("nodes")}
     if recorded:
-        run = find_run(name)
-        stream = _recorded(name)
-        machine = machine_of(find_platform(run.platform or point["platform"]), run.cpus, **own)
+        run = run_named(name)
+        with _READING:
+            stream = _recorded(name)
+        machine = machine_of(_platform(run.platform or point["platform"]), run.cpus, **own)
     else:
-        machine = machine_of(find_platform(point["platform"]), point["cpus"], **own)
+        machine = machine_of(_platform(point["platform"]), point["cpus"], **own)
         extra = tuple(sorted((point.get("parameters") or {}).items()))
         length = (point["cpus"], point["events"], point["seed"])
         stream = _made(name, machine.page_size, *length, extra)
     return Scene(stream, fitted(machine, stream), recorded)
+
+
+@cache
+def _platform(name: str) -> Platform:
+    """Read a platform once: the table takes as long as a few thousand events."""
+    return find_platform(name)
+
+
+@lru_cache(maxsize=4)
+def run_named(name: str) -> Run:
+    """Find a recorded run once: a file of the reader's own is read for it."""
+    return find_run(name)
 
 
 @lru_cache(maxsize=8)

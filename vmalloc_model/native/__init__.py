@@ -1,8 +1,9 @@
-"""The engine in C: compiled once, kept in a cache, loaded with ctypes.
+"""What is written in C: compiled once, kept in a cache, loaded with ctypes.
 
-The compiler is the one of the package ``ziglang`` (clang), so every machine compiles the same way
-and needs none of its own. The compiled library lies in a folder named by a digest of the sources,
-the compiler and the processor.
+There are two libraries: the allocator's engine, and the reader of trace lines, apart from it so
+that a change of the engine does not concern those who only read a trace. The compiler is the one of
+the package ``ziglang`` (clang), so every machine compiles the same way and needs none of its own. A
+compiled library lies in a folder named by a digest of its sources, the compiler and the processor.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vmalloc_model.errors import ModelError
 __all__ = ["checked_build", "library", "warm_up"]
 
 _HERE: Final = Path(__file__).resolve().parent
+_FOLDERS: Final = {"engine": ".", "lines": "lines"}
 _FLAGS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden", "-mcpu=native")
 _CHECKS: Final = ("-DCHECKED", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-g")
 _NO_CHECKS: Final = ("-fno-sanitize=all", "-g0")
@@ -55,22 +57,27 @@ def warm_up(say: Callable[[str], None] | None = None) -> None:
 
 
 @cache
-def library() -> ctypes.CDLL:
-    """Load the engine; it is compiled first if it is not in the cache.
+def library(name: str = "engine") -> ctypes.CDLL:
+    """Load a library; it is compiled first if it is not in the cache.
+
+    Parameters
+    ----------
+    name : {"engine", "lines"}
+        Which one.
 
     Raises
     ------
     ModelError
         If the compiler fails; its first message is given.
     """
-    path = _path()
+    path = _path(name)
     if not path.exists():
         _compile(path)
     return ctypes.CDLL(os.fspath(path))
 
 
-def _path() -> Path:
-    return cache_folder("engine") / _digest() / "engine.so"
+def _path(name: str = "engine") -> Path:
+    return cache_folder("engine") / _digest(name) / f"{name}.so"
 
 
 def _flags() -> tuple[str, ...]:
@@ -78,9 +85,10 @@ def _flags() -> tuple[str, ...]:
 
 
 @cache
-def _digest() -> str:
+def _digest(name: str) -> str:
     parts = hashlib.sha256()
-    for source in sorted([*_HERE.glob("*.c"), *_HERE.glob("*.h")]):
+    folder = _HERE / _FOLDERS[name]
+    for source in sorted([*folder.glob("*.c"), *folder.glob("*.h")]):
         parts.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     words = (metadata.version("ziglang"), platform.machine(), _processor(), *_flags())
     parts.update("\0".join(words).encode())
@@ -103,7 +111,7 @@ def _compile(path: Path) -> None:
         part = Path(folder) / path.name
         command = [sys.executable, "-m", "ziglang", "cc", *_flags(), "-o", str(part)]
         run = subprocess.run(
-            [*command, str(_HERE / "engine.c")],
+            [*command, str(_HERE / _FOLDERS[path.stem] / f"{path.stem}.c")],
             capture_output=True,
             text=True,
             check=False,
@@ -111,5 +119,7 @@ def _compile(path: Path) -> None:
         )
         if run.returncode:
             lines = [line for line in run.stderr.splitlines() if line.strip()]
-            raise ModelError(f"the engine does not compile: {lines[0] if lines else 'no message'}")
+            raise ModelError(
+                f"the {path.stem} does not compile: {lines[0] if lines else 'no message'}"
+            )
         part.replace(path)  # complete or not there

@@ -27,7 +27,8 @@ def replay(
     Parameters
     ----------
     recording : str or Path
-        An id of ``data/runs/runs.toml``, or a file: ftrace text or an operation log, plain or gzip.
+        An id of ``data/runs/runs.toml``, or a file: ftrace text or an operation log, plain,
+        gzip or zstd, or a stored run.
     vmallocinfo : sequence of str or Path
         Copies of ``/proc/vmallocinfo`` from the same run, for areas without events; only for
         ftrace text. Without any, files beside ``NAME.ftrace.txt`` that are called
@@ -61,6 +62,6 @@ def replay(
 def _beside(run: Run) -> list[Path]:
     """Find copies of vmallocinfo that lie beside a trace and are named after it."""
     name, mark, _ = run.path.name.partition(".ftrace")
-    if run.vmallocinfo or not mark:
+    if run.copies or not mark:
         return []  # the manifest knows them, or the name says nothing
     return sorted(run.path.parent.glob(f"{glob.escape(name)}.vmallocinfo*"))

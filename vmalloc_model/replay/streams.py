@@ -17,7 +17,6 @@ import numpy.typing as npt
 import polars as pl
 
 from vmalloc_model import events as ev
-from vmalloc_model.datafiles import data_path
 from vmalloc_model.errors import FileError
 from vmalloc_model.replay.missing import Missing, missing_areas
 from vmalloc_model.runs import Run, find_run
@@ -100,8 +99,7 @@ def recorded_stream(run: str | Path, vmallocinfo: Sequence[str | Path] = ()) -> 
 
 def record_of(run: Run, vmallocinfo: Sequence[str | Path] = ()) -> Recorded:
     """Read a recorded run as events, with what the kernel answered beside them."""
-    paths = [*vmallocinfo] or [data_path(f"runs/{name}") for name in run.vmallocinfo]
-    return _from_oplog(run) if run.kind == "oplog" else _from_ftrace(run, paths)
+    return _from_oplog(run) if run.kind == "oplog" else _from_ftrace(run, vmallocinfo or run.copies)
 
 
 def order_of(align: int, page_size: int) -> int:

@@ -166,7 +166,7 @@ class _Resynchroniser:
         self._pools = self._allocator.parts.pools
         self._state.space = FastFreeSpace("rbtree", [machine.space])
         self._missing = {area.page: area for area in recorded.missing.others}
-        self._informed = given or bool(recorded.run.vmallocinfo)
+        self._informed = given or bool(recorded.run.copies)
         self._replay = replay
         self._line = 0
 

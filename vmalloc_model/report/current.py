@@ -19,7 +19,7 @@ from typing import Final
 from vmalloc_model.report.files import write_if_different
 from vmalloc_model.report.project import Project
 
-__all__ = ["accept", "differences", "table_differences"]
+__all__ = ["accept", "agree", "differences", "table_differences"]
 
 RELATIVE_TOLERANCE: Final = 1e-12
 SHOWN: Final = 5
@@ -92,11 +92,12 @@ def table_differences(committed: str, computed: str) -> Iterator[str]:
         if len(before) != len(now):
             yield f"row {row:,}: committed {len(before)} values, computed {len(now)}"
         for column, was, value in zip(old_columns, before, now, strict=False):
-            if not _agree(was, value):
+            if not agree(was, value):
                 yield f"row {row:,}, column {column}: committed {was}, computed {value}"
 
 
-def _agree(committed: str, computed: str) -> bool:
+def agree(committed: str, computed: str) -> bool:
+    """Whether two cells say the same: equal text, or numbers that differ by rounding."""
     if committed == computed:
         return True
     try:

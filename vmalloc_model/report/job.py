@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmalloc_model.dependencies import PACKAGE
 from vmalloc_model.report.project import Project
 
 __all__ = ["Job"]
@@ -51,9 +50,9 @@ class Job:
 
     @property
     def command(self) -> str:
-        """What makes this run again, in a folder named like the notebook."""
-        words = ["python", "-m", f"{PACKAGE}.report", "run", self.name]
+        """What makes this run again."""
+        words = ["vmalloc-model", "run", self.name]
         for parameter, value in self.overrides.items():
             values = value if isinstance(value, list) else [value]
-            words += ["-p", parameter, ",".join(str(one) for one in values)]
-        return shlex.join([*words, "--out", self.name])
+            words += ["-p", f"{parameter}={','.join(str(one) for one in values)}"]
+        return shlex.join(words)

@@ -33,8 +33,8 @@ def main() -> None:
 
     from ipykernel.kernelapp import IPKernelApp
 
-    # Who ends a kernel interrupts it first. If that meets the end of a cell, the kernel would say so
-    # on the stderr of the runner, between the errors that are for the user.
+    # Who ends a kernel interrupts it first. If that meets the end of a cell, the kernel would say
+    # so on the stderr of the runner, between the errors that are for the user.
     app: Any = IPKernelApp.instance(log_level=logging.CRITICAL)
     app.initialize()
     record = Path(os.environ["VMALLOC_REPORT_RECORD"])

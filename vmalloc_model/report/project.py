@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vmalloc_model.datafiles import ROOT
 from vmalloc_model.errors import InputError, nearest
+from vmalloc_model.report.installed import laid_out
 
 __all__ = ["Project"]
 
@@ -28,10 +29,31 @@ class Project:
     data: Path
 
     @classmethod
-    def at(cls, root: Path = ROOT) -> Project:
-        """Describe the checkout at `root`, with the data folder of the environment."""
-        root = root.resolve()
+    def at(cls, root: Path | None = None) -> Project:
+        """Describe the checkout at `root`, with the data folder of the environment.
+
+        Without `root`, the checkout around this package; if the package is installed, the copy of
+        one that is laid out in the user's cache.
+        """
+        root = (root or (ROOT if _in_checkout() else laid_out())).resolve()
         return cls(root, Path(os.environ.get("VMALLOC_MODEL_DATA", root / "data")).resolve())
+
+    @classmethod
+    def of_checkout(cls) -> Project:
+        """Describe the checkout around this package.
+
+        Raises
+        ------
+        InputError
+            If the package is installed: then there is none.
+        """
+        if not _in_checkout():
+            raise InputError(
+                "this command",
+                "works on a checkout of the report, and this copy is installed",
+                allowed="the same command in a clone, after `make book`",
+            )
+        return cls.at(ROOT)
 
     @property
     def notebooks(self) -> Path:
@@ -62,6 +84,11 @@ class Project:
     def runs(self) -> Path:
         """One folder of finished results per notebook."""
         return self.build / "notebooks"
+
+    @property
+    def kept(self) -> Path:
+        """Finished results with other parameters: ``<notebook>/<digest of the parameters>``."""
+        return self.build / "runs"
 
     @property
     def failed(self) -> Path:
@@ -111,3 +138,7 @@ class Project:
         if label.startswith("data/"):
             return self.data / label.removeprefix("data/")
         return self.root / label
+
+
+def _in_checkout() -> bool:
+    return (ROOT / "pyproject.toml").is_file()

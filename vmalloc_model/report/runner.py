@@ -11,28 +11,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vmalloc_model.errors import InputError, ModelError, nearest
-from vmalloc_model.report.files import (
-    Digests,
-    exclusive,
-    files_below,
-    replace_folder,
-    write_if_different,
-)
+from vmalloc_model.errors import InputError, ModelError
+from vmalloc_model.report.files import Digests, exclusive, replace_folder, write_if_different
 from vmalloc_model.report.job import Job
 from vmalloc_model.report.pool import run_jobs
 from vmalloc_model.report.project import Project
-from vmalloc_model.report.provenance import RECORD, read_record, stale_because
+from vmalloc_model.report.provenance import stale_because
 
-__all__ = ["Say", "bring_up_to_date", "defaults", "run_one"]
+__all__ = ["Say", "Target", "bring_up_to_date", "defaults", "run_stale"]
 
 Say = Callable[[str], None]
 """Takes a line for the user."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
-    """Results that shall be up to date: of which notebook, with which parameters, and where."""
+class Target:
+    """Results that shall be up to date.
+
+    Attributes
+    ----------
+    name : str
+        The notebook; each stands once among the targets of one call.
+    folder, work : Path
+        Where the results belong, and an unfinished folder on the same file system.
+    overrides : dict
+        Parameters with other values than the notebook's own.
+    """
 
     name: str
     folder: Path
@@ -66,50 +70,14 @@ def bring_up_to_date(project: Project, say: Say) -> list[ModelError]:
     with exclusive(project.build):
         shutil.rmtree(project.scratch, ignore_errors=True)
         _remove_orphans(project, names, say)
-        targets = [_Target(name, project.runs / name, project.scratch / name) for name in names]
-        errors = _bring(project, targets, say)
+        targets = [Target(name, project.runs / name, project.scratch / name) for name in names]
+        errors = run_stale(project, targets, say)
         for name in names:
             finished = project.runs / name / f"{name}.ipynb"
             if finished.exists():
                 copy = project.book / "notebooks" / finished.name
                 write_if_different(copy, finished.read_bytes())
-    return errors
-
-
-def run_one(
-    project: Project, name: str, given: Sequence[tuple[str, str]], out: Path, say: Say
-) -> list[ModelError]:
-    """Run one notebook with other parameters into a folder of its own.
-
-    Parameters
-    ----------
-    project : Project
-        The checkout; its book is left alone.
-    name : str
-        The notebook.
-    given : sequence of (str, str)
-        Names and values of parameters, as text.
-    out : Path
-        New folder, or that of an earlier run of this notebook, which is replaced.
-    say : callable
-        As in `bring_up_to_date`.
-
-    Returns
-    -------
-    list of ModelError
-        The error if the notebook failed; `out` is then as it was before.
-
-    Raises
-    ------
-    InputError
-        Unknown notebook or parameter, a value that is not allowed, or a folder with other things.
-    """
-    overrides = _overrides(project, name, given)
-    out = out.resolve()
-    _check_out(project, name, out)
-    work = out.with_name(f".{out.name}.part")
-    shutil.rmtree(work, ignore_errors=True)
-    return _bring(project, [_Target(name, out, work, overrides)], say)
+    return list(errors.values())
 
 
 def defaults(project: Project, name: str) -> dict[str, Any]:
@@ -120,7 +88,32 @@ def defaults(project: Project, name: str) -> dict[str, Any]:
     return notebooks.parameters(notebooks.read(source), source)
 
 
-def _bring(project: Project, targets: Sequence[_Target], say: Say) -> list[ModelError]:
+def run_stale(
+    project: Project, targets: Sequence[Target], say: Say, fresh: str = "up to date"
+) -> dict[str, ModelError]:
+    """Run those targets that are not up to date, several at a time.
+
+    Parameters
+    ----------
+    project : Project
+        The checkout.
+    targets : sequence of Target
+        Each notebook once.
+    say : callable
+        As in `bring_up_to_date`.
+    fresh : str
+        What is said of results that are up to date.
+
+    Returns
+    -------
+    dict
+        The error of each notebook that failed; its folder is as it was.
+
+    Raises
+    ------
+    InputError
+        If the parameters of a notebook are not usable; then none has run.
+    """
     digests = Digests()
     reasons = {
         target: stale_because(project, target.name, target.folder, target.overrides, digests)
@@ -130,9 +123,9 @@ def _bring(project: Project, targets: Sequence[_Target], say: Say) -> list[Model
     with tempfile.TemporaryDirectory(prefix="vmalloc-report-") as private:
         jobs = [_job(project, target, Path(private)) for target in stale]
         for target, reason in reasons.items():
-            say(f"{target.name}: " + (f"runs: {reason}" if reason else "up to date"))
+            say(f"{target.name}: " + (f"runs: {reason}" if reason else fresh))
         if not jobs:
-            return []
+            return {}
         try:
             return _run(jobs, {target.name: target.folder for target in stale}, say)
         finally:
@@ -140,7 +133,7 @@ def _bring(project: Project, targets: Sequence[_Target], say: Say) -> list[Model
                 shutil.rmtree(job.work, ignore_errors=True)
 
 
-def _job(project: Project, target: _Target, private: Path) -> Job:
+def _job(project: Project, target: Target, private: Path) -> Job:
     """Prepare a run; its parameters are checked before any kernel starts."""
     from vmalloc_model import parameters
 
@@ -159,7 +152,7 @@ def _job(project: Project, target: _Target, private: Path) -> Job:
     return Job(project, target.name, values, target.overrides, target.work, private / target.name)
 
 
-def _run(jobs: Sequence[Job], folders: Mapping[str, Path], say: Say) -> list[ModelError]:
+def _run(jobs: Sequence[Job], folders: Mapping[str, Path], say: Say) -> dict[str, ModelError]:
     from tqdm import tqdm
 
     errors: dict[str, ModelError] = {}
@@ -187,76 +180,12 @@ def _run(jobs: Sequence[Job], folders: Mapping[str, Path], say: Say) -> list[Mod
             tell(f"{job.name}: failed")
 
         run_jobs(jobs, bar.update, finished)
-    return [errors[job.name] for job in jobs if job.name in errors]
+    return {job.name: errors[job.name] for job in jobs if job.name in errors}
 
 
 def _count_cells(job: Job) -> int:
     text = job.project.source(job.name).read_text(encoding="utf-8")
     return sum(line.startswith("```{code-cell}") for line in text.splitlines())
-
-
-def _overrides(project: Project, name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """Read parameters from text; keep, in the notebook's order, those that change something."""
-    from vmalloc_model import parameters
-
-    own = defaults(project, name)
-    read: dict[str, Any] = {}
-    for parameter, text in given:
-        if parameter not in own:
-            known = ", ".join(nearest(parameter, own))
-            raise InputError(
-                f"notebook {name}", "unknown parameter", value=parameter, allowed=known
-            )
-        if parameter in read:
-            raise InputError(f"$.{parameter}", "given twice", value=text)
-        read[parameter] = _from_root(project, parameters.literal(parameter, text))
-    return {key: read[key] for key in own if key in read and read[key] != own[key]}
-
-
-def _from_root(project: Project, value: Any) -> Any:
-    """Make names of existing files independent of the folder in which the user typed them."""
-    if isinstance(value, list):
-        return [_from_root(project, one) for one in value]
-    if not isinstance(value, str) or not Path(value).is_file():
-        return value
-    path = Path(value).resolve()
-    return str(path.relative_to(project.root) if path.is_relative_to(project.root) else path)
-
-
-def _check_out(project: Project, name: str, out: Path) -> None:
-    """Refuse a folder in which this run would delete something that is not its own."""
-    if out.is_relative_to(project.runs) or project.root.is_relative_to(out):
-        raise InputError("--out", "is a folder of the project", value=str(out), allowed="another")
-    if not out.exists():
-        _check_writable(out)
-        return
-    if not out.is_dir():
-        raise InputError("--out", "is not a folder", value=str(out))
-    files = [path.relative_to(out).as_posix() for path in files_below(out)]
-    record = read_record(out)
-    known = [RECORD, *record["outputs"]] if record and record["notebook"] == name else []
-    other = sorted(set(files) - set(known))
-    if other:
-        raise InputError(
-            "--out",
-            f"folder holds {other[0]}, which is not of an earlier run of {name}",
-            value=str(out),
-            allowed="a new folder, or that of such a run",
-        )
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse a new folder that cannot be made, before a notebook runs for nothing."""
-    parent = next(one for one in out.parents if one.exists())
-    try:
-        tempfile.TemporaryDirectory(dir=parent).cleanup()
-    except OSError as error:
-        raise InputError(
-            "--out",
-            f"cannot be written ({error.strerror})",
-            value=str(out),
-            allowed="a folder in which you may write",
-        ) from None
 
 
 def _remove_orphans(project: Project, names: Sequence[str], say: Say) -> None:

@@ -12,8 +12,9 @@ from vmalloc_model.experiments.settled import BOTH, DESIGNS, NO_POOLS, inputs, s
 from vmalloc_model.pareto import on_front
 from vmalloc_model.runs import find_run
 from vmalloc_model.sweep import Result, sweep
+from vmalloc_model.workloads import WORKLOADS
 
-__all__ = ["BASELINE", "HELD", "designs_of", "first_that_fits", "points_table"]
+__all__ = ["BASELINE", "HELD", "designs_of", "first_that_fits", "points_of", "points_table"]
 
 BASELINE: Final = "mainline"
 
@@ -107,16 +108,46 @@ def points_table(
         for platform in platforms
         for stream in (*workloads, *([run] if platform == own else []))
     ]
-    points = _points(streams, [BASELINE], sizes)
-    plain = sweep(settle, points, inputs=inputs, title="alternatives: mainline")
+    return points_of(streams, designs_of(policies), sizes, horizon)
+
+
+def points_of(
+    streams: Sequence[Mapping[str, Any]],
+    designs: Sequence[str],
+    chunk_sizes: Sequence[int],
+    horizon: int,
+    title: str = "alternatives",
+) -> pl.DataFrame:
+    """Compute some designs at some chunk sizes on some streams.
+
+    Parameters
+    ----------
+    streams : sequence of mapping
+        Points of `vmalloc_model.experiments.settled.settle`, without design and chunk size.
+    designs : sequence of str
+        Names; `BASELINE` first.
+    chunk_sizes : sequence of int
+        Bytes.
+    horizon : int
+        Allocations after which held space is judged.
+    title : str
+        Of the progress bars.
+
+    Returns
+    -------
+    polars.DataFrame
+        As `points_table`.
+    """
+    points = _points(streams, [BASELINE], chunk_sizes)
+    plain = sweep(settle, points, inputs=inputs, title=f"{title}: mainline")
     fitting = [one for one, result in zip(streams, plain, strict=True) if not result["failures"]]
-    more = _points(fitting, designs_of(policies)[1:], sizes)
-    rest = sweep(settle, more, inputs=inputs, title="alternatives")
+    more = _points(fitting, designs[1:], chunk_sizes)
+    rest = sweep(settle, more, inputs=inputs, title=title)
     rows = [
         _row(point, result, horizon)
         for point, result in zip(points + more, plain + rest, strict=True)
     ]
-    table = pl.DataFrame(rows).with_columns(recorded=pl.col("stream") == run)
+    table = pl.DataFrame(rows).with_columns(recorded=~pl.col("stream").is_in(list(WORKLOADS)))
     parts = table.partition_by("platform", "stream", maintain_order=True)
     return pl.concat(_with_fronts(part) for part in parts)
 

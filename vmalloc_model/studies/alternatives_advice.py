@@ -15,6 +15,7 @@ from vmalloc_model.studies.alternatives_choice import (
     candidates,
     choose,
     limits,
+    objections,
     without_each,
 )
 from vmalloc_model.studies.alternatives_words import AUTHOR, rate_text
@@ -178,27 +179,17 @@ def _row(of: pl.DataFrame, budget: float, chosen: Choice | None) -> tuple[str, .
         share_text(share),
         size_text(most["high_water"]),
         size_text(most["page_tables"]),
-        _verdict(of, share, budget, chosen),
+        _verdict(of, budget, chosen),
     )
 
 
-def _verdict(of: pl.DataFrame, share: float, budget: float, chosen: Choice | None) -> str:
+def _verdict(of: pl.DataFrame, budget: float, chosen: Choice | None) -> str:
     first = of.row(0, named=True)
     if chosen and (first["design"], first["asked"]) == (chosen["design"], chosen["asked"]):
         return "taken"
-    reasons = []
-    failed = of.filter(pl.col("failures") > 0)
-    if failed.height:
-        count = sum(failed["failures"].to_list())
-        reasons.append(f"fails {count_text(count)} requests")
-    if first["early"]:
-        reasons.append("maybe before the flush")
-    if share > budget:
-        reasons.append("above the budget")
-    if not all(of["filled"]):
-        reasons.append("a stream is too short")
+    reasons = objections(of, budget)
     if reasons:
-        return "left out: " + ", ".join(reasons)
+        return "left out: " + ", ".join(reasons.values())
     best = chosen["visits"] if chosen else 0.0
     return "more visits" if max(of["visits"].to_list()) > best else "holds as much or more"
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from vmalloc_model.experiments.settled import DESIGNS
+from vmalloc_model.units import count_text
 
 __all__ = [
     "SPACES",
@@ -23,6 +24,7 @@ __all__ = [
     "candidates",
     "choose",
     "limits",
+    "objections",
     "regions_table",
     "without_each",
 ]
@@ -104,6 +106,35 @@ def choose(found: pl.DataFrame, budget: float, barely: float, early: bool = Fals
     best = min(open_to["visits"].to_list())
     near = open_to.filter(pl.col("visits") - best <= barely)
     return near.sort("space", "visits", "leaks", maintain_order=True).row(0, named=True)
+
+
+def objections(of: pl.DataFrame, budget: float) -> dict[str, str]:
+    """Say why the rule leaves out one design at one chunk size: word -> words.
+
+    Parameters
+    ----------
+    of : polars.DataFrame
+        Its rows of `vmalloc_model.studies.alternatives.points_table`, one for each stream that
+        fits; at least one.
+    budget : float
+        As for `choose`.
+
+    Returns
+    -------
+    dict of str to str
+        Of ``fails``, ``flush``, ``budget`` and ``short`` those that apply; empty if none does.
+    """
+    reasons = {}
+    failures = sum(of["failures"].to_list())
+    if failures:
+        reasons["fails"] = f"fails {count_text(failures)} requests"
+    if of["early"][0]:
+        reasons["flush"] = "maybe before the flush"
+    if max(of["later"].to_list()) / max(of["range"].to_list()) > budget:
+        reasons["budget"] = "above the budget"
+    if not all(of["filled"]):
+        reasons["short"] = "a stream is too short"
+    return reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,15 @@
-"""Read the kernel's vmalloc trace events from ftrace text.
+"""Read the kernel's vmalloc trace events from the text of a trace.
 
-The text may come from ``/sys/kernel/tracing/trace``, from ``trace_pipe`` or from ``trace-cmd
-report``, with or without the columns for the thread group and for the interrupt state. A line is::
-
-    kworker/0:1-12  (     12) [000] d..1.     8.547991: free_vmap_area_noflush: va_start=0x...
-
-that is, from its end: fields, event, time, anything, CPU in brackets, task. The task is not looked
-at: it may contain every character that the rest is recognised by. Lines of the usual shape are
-read many at a time (`vmalloc_model.traces.fastlines`); the regular expressions here read all
-others and are what defines the format.
+The text may come from ``/sys/kernel/tracing/trace``, from ``trace_pipe``, from ``trace-cmd report``
+with or without the columns for the thread group and for the interrupt state, or from ``perf
+script``. `vmalloc_model.traces.lines` has the format of the lines. A ``run.npz`` that was made from
+such a text stands for it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,16 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from vmalloc_model.errors import FileError
-from vmalloc_model.traces.events import ALLOC, EVENT, FORMATS, FREE, LARGEST, PURGE
-from vmalloc_model.traces.fastlines import read_block
-from vmalloc_model.traces.textio import TextFile, excerpt
+from vmalloc_model.traces import stored
+from vmalloc_model.traces.about import FORMS
+from vmalloc_model.traces.events import ALLOC, EVENT, FREE, PURGE
+from vmalloc_model.traces.lines import HOW_TO_RECORD, LineReader
+from vmalloc_model.traces.textio import TextFile
 
-__all__ = ["ALLOC", "EVENT", "FREE", "PURGE", "Trace", "read_ftrace"]
+__all__ = ["ALLOC", "EVENT", "FREE", "PURGE", "Trace", "TraceText", "read_ftrace"]
 
 # Copying records as opaque bytes is ten times as fast as column by column.
 _RECORD: Final = np.dtype((np.void, EVENT.itemsize))
-_HOW_TO_RECORD: Final = (
-    "record with trace_event=vmalloc:* on the kernel command line or with trace-cmd -e vmalloc"
+_SAID: Final = ("phases", "lines", "cpus", "entries_in_buffer", "entries_written", "lost")
+_SIGNS: Final = (
+    (FORMS[1], re.compile(rb"^cpus=\d+$", re.MULTILINE)),
+    (FORMS[2], re.compile(rb"\.\d{6,9}: +(?:\d+ +)?[a-z0-9_]+:[a-z0-9_]+: ")),
+    (FORMS[3], re.compile(rb"^Attaching \d+ probes", re.MULTILINE)),
 )
 
 
@@ -75,7 +76,7 @@ def read_ftrace(path: str | Path) -> Trace:
     Parameters
     ----------
     path : str or Path
-        Text, plain or gzip.
+        Text, plain, gzip or zstd; or a ``run.npz``.
 
     Returns
     -------
@@ -84,129 +85,80 @@ def read_ftrace(path: str | Path) -> Trace:
     Raises
     ------
     FileError
-        If the file cannot be read, is empty or binary, has a line that is neither a vmalloc event
-        nor a mark nor one of the known headers, or no vmalloc event at all.
+        If the file cannot be read, is empty or binary, has a line that is neither an event nor a
+        mark nor one of the known headers, or no vmalloc event at all.
 
     Notes
     -----
-    Linear in the length of the text; besides the result it holds a few blocks of about 2 MiB.
+    Linear in the length of the text; besides the result, 90 bytes for each event, it holds a few
+    blocks of about 2 MiB.
     """
-    text = TextFile(path)
-    odd = _LineReader(text)
-    events = np.empty(0, dtype=EVENT)
-    for data in text.blocks():
-        part, others, starts = read_block(data)
-        first = text.lines + 1
-        for row in others.tolist():
-            odd.read(data[starts[row] : starts[row + 1] - 1], first + row, part[row])
-        part["line"] = np.arange(first, first + len(part))
-        part["phase"] = np.searchsorted(np.asarray(odd.mark_lines), part["line"])
-        found = part.view(_RECORD)[part["kind"] > 0]
-        # In place: joining a list of parts at the end would hold the result twice.
-        known = len(events)
-        events.resize(known + len(found), refcheck=False)
-        events.view(_RECORD)[known:] = found
-    if not len(events):
-        raise FileError(
-            text.path,
-            f"no vmalloc events in {text.lines:,} lines",
-            allowed=f"a trace with vmalloc events; {_HOW_TO_RECORD}",
-        )
-    overwritten = (odd.entries_written or 0) - (odd.entries_in_buffer or 0)
+    if stored.is_stored(path):
+        about, blocks = stored.read_events(path)
+        said = {name: getattr(about, name) for name in _SAID}
+        return Trace(path=Path(path), events=_joined(blocks), **said)
+    text = TraceText(TextFile(path))
+    events = _joined(text.events())
+    said = text.said()
+    cpus = said["cpus"] or int(events["cpu"].max()) + 1
     return Trace(
-        path=text.path,
-        events=events,
-        phases=("", *odd.mark_names),
-        lines=text.lines,
-        cpus=odd.cpus or int(events["cpu"].max()) + 1,
-        entries_in_buffer=odd.entries_in_buffer,
-        entries_written=odd.entries_written,
-        lost=max(overwritten, odd.lost),
+        path=text.path, events=events, **{name: said[name] for name in _SAID} | {"cpus": cpus}
     )
 
 
-_EVENT: Final = re.compile(
-    rb".* \[(\d{1,5})\][^\[\]:=]* (\d{1,12})\.(\d{6}|\d{9}): +([^ :]+):(?: +(.*))?"
-)
-_MARK: Final = re.compile(rb"MARK +(.*)")
-_PRINT: Final = re.compile(rb"(?:\S+: +)?(.*)")  # trace-cmd: print: tracing_mark_write: MARK x
-_ENTRIES: Final = re.compile(rb"# entries-in-buffer/entries-written: (\d+)/(\d+) +#P:(\d+)")
-_CPUS: Final = re.compile(rb"cpus=(\d+)")
-_LOST: Final = re.compile(rb"CPU:\d+ \[(?:LOST )?(\d*) ?EVENTS(?: DROPPED)?\]")
-_IGNORED: Final = re.compile(rb"#.*|version = \d+|CPU \d+ is empty|")
-_DIGITS: Final = {10: "([0-9]+)", 16: "([0-9a-f]+)"}
-_FIELDS: Final = {
-    name.encode(): (
-        kind,
-        fields,
-        re.compile("".join(re.escape(text) + _DIGITS[base] for _, text, base in fields).encode()),
-    )
-    for kind, (name, fields) in FORMATS.items()
-}
-
-
-class _LineReader:
-    """Reads one line at a time, knows every form, and says what is wrong with the others."""
+class TraceText:
+    """The text of a trace, read once from its beginning to its end, in bounded memory."""
 
     def __init__(self, text: TextFile) -> None:
         self._text = text
-        self.mark_lines: list[int] = []
-        self.mark_names: list[str] = []
-        self.cpus: int | None = None
-        self.entries_in_buffer: int | None = None
-        self.entries_written: int | None = None
-        self.lost = 0
+        self._lines = LineReader(text)
+        head = text.head()
+        self._form = next((form for form, sign in _SIGNS if sign.search(head)), FORMS[0])
+        self.path = text.path
 
-    def read(self, line: bytes, number: int, event: Any) -> None:
-        """Note what a line says; an event's columns go into ``event``, one record of `EVENT`."""
-        line = line.rstrip()
-        if match := _EVENT.fullmatch(line):
-            cpu, seconds, fraction, name, fields = match.groups(b"")
-            if name in _FIELDS:
-                event["time"] = int(seconds) * 1_000_000 + int(fraction[:6])
-                event["cpu"] = int(cpu)
-                self._read_fields(name, fields, line, number, event)
-            else:
-                self._read_mark(name, fields, number)
-        elif match := _ENTRIES.match(line):
-            self.entries_in_buffer, self.entries_written, self.cpus = map(int, match.groups())
-        elif match := _CPUS.fullmatch(line):
-            self.cpus = int(match[1])
-        elif match := _LOST.fullmatch(line):
-            self.lost += int(match[1] or 1)
-        elif not _IGNORED.fullmatch(line):
-            raise self._broken(line, number, "task-pid [cpu] seconds.microseconds: event: fields")
-
-    def _read_fields(self, name: bytes, text: bytes, line: bytes, number: int, event: Any) -> None:
-        kind, fields, pattern = _FIELDS[name]
-        match = pattern.fullmatch(text)
-        for group, (column, _, base) in enumerate(fields, 1):
-            value = int(match[group], base) if match else 2**64
-            if value > LARGEST.get(column, 2**64 - 1):
-                form = "".join(f"{before}N" for _, before, _ in fields)
-                raise self._broken(line, number, f"{name.decode()}: {form}, N up to 64 bits")
-            event[column] = value
-        event["kind"] = kind
-
-    def _read_mark(self, name: bytes, text: bytes, number: int) -> None:
-        if name == b"print" and (match := _PRINT.fullmatch(text)):
-            text = match[1]
-        elif name != b"tracing_mark_write":
+    def events(self) -> Iterator[npt.NDArray[np.void]]:
+        """Yield the events in arrays of `EVENT`; errors as for `read_ftrace`."""
+        found = 0
+        for data in self._text.blocks():
+            events = self._lines.read(data)
+            found += len(events)
+            yield events
+        if not found:
+            there = ", ".join(f"{name} ({n:,})" for name, n in self._lines.others.most_common(5))
             raise FileError(
-                self._text.path,
-                "unknown event",
-                line=number,
-                value=excerpt(name),
-                allowed=f"{', '.join(known.decode() for known in _FIELDS)} and tracing_mark_write; "
-                f"{_HOW_TO_RECORD}, or leave the other lines out",
+                self.path,
+                f"no vmalloc events in {self._text.lines:,} lines",
+                value=f"events there: {there}" if there else None,
+                allowed=f"a trace with vmalloc:* events; {HOW_TO_RECORD}",
             )
-        if mark := _MARK.fullmatch(text):
-            self.mark_lines.append(number)
-            self.mark_names.append(mark[1].decode("utf-8", "replace"))
 
-    def _broken(self, line: bytes, number: int, allowed: str) -> FileError:
-        cut = self._text.cut and number == self._text.lines + 1
-        problem = "the file ends in the middle of a line" if cut else "broken line"
-        return FileError(
-            self._text.path, problem, line=number, value=excerpt(line), allowed=allowed
-        )
+    def said(self) -> dict[str, Any]:
+        """Return what the text says besides its events, once they have all been read.
+
+        Named as in `vmalloc_model.traces.about.About`; ``cpus`` is 0 where the text does not say.
+        """
+        lines = self._lines
+        overwritten = (lines.entries_written or 0) - (lines.entries_in_buffer or 0)
+        return {
+            "form": self._form,
+            "source": self.path.name,
+            "sha256": self._text.sha256,
+            "lines": self._text.lines,
+            "others": dict(sorted(lines.others.items())),
+            "kernel": lines.kernel,
+            "cpus": lines.cpus or 0,
+            "phases": tuple(lines.phases),
+            "entries_in_buffer": lines.entries_in_buffer,
+            "entries_written": lines.entries_written,
+            "lost": max(overwritten, lines.lost),
+        }
+
+
+def _joined(blocks: Iterator[npt.NDArray[np.void]]) -> npt.NDArray[np.void]:
+    events = np.empty(0, dtype=EVENT)
+    for block in blocks:
+        # In place: joining a list of parts at the end would hold the result twice.
+        known = len(events)
+        events.resize(known + len(block), refcheck=False)
+        events.view(_RECORD)[known:] = block.view(_RECORD)
+    return events

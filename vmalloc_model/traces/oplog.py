@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from vmalloc_model.errors import FileError
+from vmalloc_model.traces.stored import is_stored, read_oplog_text
 from vmalloc_model.traces.textio import TextFile, excerpt
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "POOL",
     "SERVED_BY",
     "VM_MAP_RAM",
+    "check_oplog",
+    "is_oplog",
     "read_oplog",
 ]
 
@@ -105,7 +108,7 @@ def read_oplog(path: str | Path) -> pl.DataFrame:
     Parameters
     ----------
     path : str or Path
-        CSV, plain or gzip, with the header `HEADER`.
+        CSV with the header `HEADER`, plain, gzip or zstd; or a stored run.
 
     Returns
     -------
@@ -122,8 +125,24 @@ def read_oplog(path: str | Path) -> pl.DataFrame:
         field that is no number, an operation is unknown, one of its columns (`OPERATIONS`) is
         empty, the sequence numbers do not ascend, or the log does not begin with ``config``.
     """
+    if is_stored(path):
+        return check_oplog(Path(path), read_oplog_text(path))
     text = TextFile(path)
     data = text.text()
+    return check_oplog(text.path, data, cut=text.cut)
+
+
+def is_oplog(head: bytes) -> bool:
+    """Tell from its beginning whether a text is an operation log.
+
+    A header with columns missing is one of a log too, so that `read_oplog` says which.
+    """
+    names = head.partition(b"\n")[0].strip().split(b",")
+    return len(names) > 1 and not {b"seq", b"op", b"addr"}.isdisjoint(names)
+
+
+def check_oplog(path: Path, data: bytes, *, cut: bool = False) -> pl.DataFrame:
+    """Read the text of a log; `cut`: it does not end with a line. See `read_oplog`."""
     head, _, body = data.partition(b"\n")
     if head.rstrip() != HEADER.encode():
         columns = head.decode("utf-8", "replace").strip().split(",")
@@ -131,13 +150,13 @@ def read_oplog(path: str | Path) -> pl.DataFrame:
         found = len(missing) < len(SCHEMA)
         problem = f"missing column {', '.join(missing)}" if found and missing else "not its header"
         raise FileError(
-            text.path,
+            path,
             problem if found else "not an operation log",
             line=1,
             value=excerpt(head),
             allowed=HEADER,
         )
-    _check_fields(text, body)
+    _check_fields(path, body, cut)
     raw = pl.read_csv(
         io.BytesIO(body),
         has_header=False,
@@ -149,7 +168,7 @@ def read_oplog(path: str | Path) -> pl.DataFrame:
         pl.col(name).pipe(_number, name).alias(name) if dtype != pl.String else pl.col(name)
         for name, dtype in SCHEMA.items()
     )
-    _check(text.path, raw, log)
+    _check(path, raw, log)
     return log
 
 
@@ -162,16 +181,17 @@ def _number(column: pl.Expr, name: str) -> pl.Expr:
     return hexadecimal if name in _HEXADECIMAL else pl.coalesce(hexadecimal, decimal)
 
 
-def _check_fields(text: TextFile, body: bytes) -> None:
+def _check_fields(path: Path, body: bytes, cut: bool) -> None:
     """Refuse lines with another number of fields: a CSV reader fills up or cuts silently."""
     if not body:
-        raise FileError(text.path, "no operations in it", line=1)
-    for number, line in enumerate(body.splitlines(), 2):
+        raise FileError(path, "no operations in it", line=1)
+    lines = body.splitlines()
+    for number, line in enumerate(lines, 2):
         if line.count(b",") != len(SCHEMA) - 1:
-            cut = text.cut and number == text.lines
+            last = cut and number == len(lines) + 1
             raise FileError(
-                text.path,
-                "the file ends in the middle of a line" if cut else "wrong number of fields",
+                path,
+                "the file ends in the middle of a line" if last else "wrong number of fields",
                 line=number,
                 value=excerpt(line),
                 allowed=f"{len(SCHEMA)} fields: {HEADER}",

@@ -13,9 +13,10 @@ from typing import Any, Final
 import polars as pl
 
 from vmalloc_model.errors import FileError
+from vmalloc_model.traces.stored import is_stored, read_copies
 from vmalloc_model.traces.textio import TextFile, excerpt
 
-__all__ = ["read_vmallocinfo"]
+__all__ = ["areas_of", "is_vmallocinfo", "read_vmallocinfo"]
 
 _SCHEMA: Final = {
     "line": pl.Int64,
@@ -41,7 +42,8 @@ _DETAILS: Final = re.compile(
 _MEMINFO: Final = re.compile(r"Vmalloc(?:Total|Used|Chunk): +\d+ kB|")
 _WITHOUT_DETAILS: Final = (" vm_map_ram", " unpurged vm_area")
 _HASHED: Final = (
-    "a copy made by root, of a kernel booted with no_hash_pointers (kptr_restrict 0 or 1)"
+    "a copy made by root after `sysctl kernel.kptr_restrict=1`, or of a kernel booted with "
+    "no_hash_pointers"
 )
 
 
@@ -51,7 +53,7 @@ def read_vmallocinfo(path: str | Path) -> pl.DataFrame:
     Parameters
     ----------
     path : str or Path
-        Plain or gzip.
+        Plain, gzip or zstd; or a stored run, whose copies are read as one.
 
     Returns
     -------
@@ -69,24 +71,38 @@ def read_vmallocinfo(path: str | Path) -> pl.DataFrame:
         If the file cannot be read, is empty, has a line of another form, or its addresses are
         hashed or blanked out as the kernel does for ``%pK``.
     """
+    if is_stored(path):
+        return areas_of(Path(path), read_copies(path))
     text = TextFile(path)
+    return areas_of(text.path, text.text())
+
+
+def is_vmallocinfo(head: bytes) -> bool:
+    """Tell from its beginning whether a text is a copy of ``/proc/vmallocinfo``."""
+    return (
+        _RANGE.fullmatch(head.partition(b"\n")[0].decode("utf-8", "replace").rstrip()) is not None
+    )
+
+
+def areas_of(path: Path, data: bytes) -> pl.DataFrame:
+    """Read the text of a copy; `path` is named in errors. See `read_vmallocinfo`."""
     rows: list[dict[str, Any]] = []
-    for number, line in enumerate(text.text().decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
         line = line.rstrip()
         match = _RANGE.fullmatch(line)
         details = match and _details(match[4] or "")
         if match and details is not None:
-            rows.append({"line": number} | _addresses(text.path, number, line, match) | details)
+            rows.append({"line": number} | _addresses(path, number, line, match) | details)
         elif not _MEMINFO.fullmatch(line):
             raise FileError(
-                text.path,
+                path,
                 "not a line of vmallocinfo",
                 line=number,
                 value=excerpt(line.encode()),
                 allowed="0xSTART-0xEND SIZE caller pages=N phys=0xN kinds N0=N",
             )
     if not rows:
-        raise FileError(text.path, "no areas in it", allowed="a copy of /proc/vmallocinfo")
+        raise FileError(path, "no areas in it", allowed="a copy of /proc/vmallocinfo")
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 

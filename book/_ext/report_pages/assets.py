@@ -7,6 +7,7 @@ Book loads every script it finds there on every page, and these two are large.
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Final
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from report_pages.elsewhere import root_of
 
 PACKAGES: Final = ("vl-convert-python", "sphinx-mathjax-offline")
 """The distributions the scripts are taken out of."""
@@ -23,16 +26,23 @@ def provide(app: Sphinx) -> None:
     """Write the scripts unless these very versions are there already, and have them served."""
     if app.builder.format != "html":
         return
-    assets = Path(app.srcdir).parent / "_build" / "assets"
+    assets = root_of(app) / "_build" / "assets"
     vendor = assets / "vendor"
     stamp = vendor / "versions.json"
     wanted = json.dumps({name: version(name) for name in PACKAGES}, indent=1) + "\n"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
         vendor.mkdir(parents=True, exist_ok=True)
-        (vendor / "vega.js").write_text(_vega(), encoding="utf-8")
-        (vendor / "mathjax.js").write_bytes(_mathjax())
-        stamp.write_text(wanted, encoding="utf-8")
+        _put(vendor / "vega.js", _vega().encode())
+        _put(vendor / "mathjax.js", _mathjax())
+        _put(stamp, wanted.encode())
     app.config.html_static_path.append(str(assets))
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file whole: another book may be built at the same time."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def _vega() -> str:

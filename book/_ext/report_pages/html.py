@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from sphinx.writers.html5 import HTML5Translator
 
 from report_pages.results import Result
+from vmalloc_model.citing.cite import result_snippet
 
 MEANING: Final = {
     "MODEL": "computed by the model; no kernel was run",
@@ -48,7 +49,7 @@ def visit_chart(writer: HTML5Translator, node: nodes.Element) -> None:
 
 
 def visit_notes(writer: HTML5Translator, node: nodes.Element) -> None:
-    """Write downloads, plain text and provenance."""
+    """Write downloads, plain text, provenance, and the snippet for a mail."""
     result: Result = node["result"]
     lines = result.text.splitlines()
     _write(
@@ -61,6 +62,7 @@ def visit_notes(writer: HTML5Translator, node: nodes.Element) -> None:
         text="\n".join(lines[:LINES]),
         omitted=max(len(lines) - LINES, 0),
         links=_published(writer, result),
+        snippet=result_snippet(result.folder),
     )
     raise nodes.SkipNode
 

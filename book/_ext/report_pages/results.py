@@ -1,7 +1,8 @@
-"""Reading what a run of a notebook left in ``_build/notebooks/<notebook>/``.
+"""Reading what a run of a notebook left behind.
 
-Every file that is read is noted as a dependency of the page. So is one that should be there and is
-not: the page is then read at every build until it appears.
+The whole book reads ``_build/notebooks/<notebook>/``, a small one the folders that its setting
+``report_results`` names. Every file that is read is noted as a dependency of the page. So is one
+that should be there and is not: the page is then read at every build until it appears.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.environment import BuildEnvironment
+
+from report_pages.elsewhere import MARK, committed_number
 
 __all__ = ["MissingResult", "Result", "find_number", "find_result", "notebook_of"]
 
@@ -85,7 +88,7 @@ def find_result(env: BuildEnvironment, id: str, kind: str) -> Result:
     notebook = notebook_of(env.docname)
     if notebook is None:
         raise MissingResult(f"{kind} {id!r}: only the page of a notebook can show one")
-    run = _runs(env) / notebook
+    run = _run(env, notebook)
     folder = run / id
     env.note_dependency(str(folder / "meta.json"))
     if not (folder / "meta.json").is_file():
@@ -118,7 +121,10 @@ def find_number(env: BuildEnvironment, name: str) -> str:
     notebook = notebook or notebook_of(env.docname) or ""
     if not notebook:
         raise MissingResult(f"number {name!r}: a prose page writes notebook/id")
-    path = _runs(env) / notebook / "numbers.json"
+    committed = committed_number(env, notebook, id)
+    if committed is not None:
+        return committed + MARK
+    path = _run(env, notebook) / "numbers.json"
     env.note_dependency(str(path))
     numbers = json.loads(_read(path)) if path.is_file() else {}
     if id not in numbers:
@@ -126,8 +132,9 @@ def find_number(env: BuildEnvironment, name: str) -> str:
     return str(numbers[id]["text"])
 
 
-def _runs(env: BuildEnvironment) -> Path:
-    return Path(env.srcdir).parent / "_build" / "notebooks"
+def _run(env: BuildEnvironment, notebook: str) -> Path:
+    own = env.config.report_results.get(notebook)
+    return Path(own) if own else Path(env.srcdir).parent / "_build" / "notebooks" / notebook
 
 
 def _read(path: Path) -> str:
