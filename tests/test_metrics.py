@@ -153,13 +153,26 @@ def test_a_recorded_run_has_its_own_machine():
     json.dumps(row)
 
 
+def test_numbers_stand_in_the_row_of_their_point():
+    """Simulations run in the order of their streams; rows keep the order of the points."""
+    axes = {"policy": ["rfc12", "mainline"], "seed": [9, 3], "cpus": [8, 2], **SMALL}
+    rows = table(axes, "lock_global").table.rows(named=True)
+    for row in rows:
+        point = {name: row[name] for name in ("policy", "seed", "cpus", "platform", "events")}
+        told = play(point | {"stream": "churn", "parameters": {"live": 50}})
+        assert row["lock_global"] == told["lock_global"]
+    assert [row["cpus"] for row in rows] == [8, 2] * 4
+
+
 def test_a_workload_follows_the_pointers_of_its_platform():
-    fit = {"workload": ["align_shift"], "events": [500], "policy": ["mainline"]}
+    own = {"stream": "align_shift", "events": 500, "policy": "mainline", "cpus": 8, "seed": 1}
     short, long = (
-        table({**fit, "platform": [name]}, "failures").table["failures"][0]
-        for name in ("i386", "x86_64-4level")
+        play(own | {"platform": "i386", "parameters": {"bits": bits}})["failures"]
+        for bits in ("32", "64")
     )
-    assert short != long
+    axes = {"workload": ["align_shift"], "events": [500], "policy": ["mainline"]}
+    told = table({**axes, "platform": ["i386"]}, "failures").table["failures"][0]
+    assert told == short != long
 
 
 @pytest.mark.parametrize(

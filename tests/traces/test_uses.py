@@ -102,9 +102,7 @@ def test_hashed_addresses_are_refused_in_copies(tmp_path, edges):
     start, end = edges
     line = f"0x{start:016x}-0x{end:016x}    8192 a+0x1/0x2 pages=1 vmalloc\n"
     (tmp_path / "info").write_text(line)
-    with pytest.raises(
-        FileError, match=r"hashed or blanked out.*kptr_restrict=1.*no_hash_pointers"
-    ):
+    with pytest.raises(FileError, match=r"hashed or blanked out.*kptr_restrict=1.*no_hash_"):
         examine(tmp_path / "info")
     with pytest.raises(FileError, match="hashed or blanked out"):
         import_recording(

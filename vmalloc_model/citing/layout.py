@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -189,10 +190,11 @@ def _longest(text: str) -> int:
     return max((len(piece) for piece in _pieces(text) if piece.strip()), default=1)
 
 
-def _pieces(text: str) -> list[str]:
+@functools.lru_cache(maxsize=10_000)  # a table is drawn with fewer and fewer rows
+def _pieces(text: str) -> tuple[str, ...]:
     """Cut where a line may end; a number stays with its unit."""
     tied = re.sub(r"(\d) (?=(%|\w+)$)", rf"\g<1>{_TIE}", text)
-    return [piece.replace(_TIE, " ") for piece in _PIECES.findall(tied)]
+    return tuple(piece.replace(_TIE, " ") for piece in _PIECES.findall(tied))
 
 
 def _wrap(text: str, width: int) -> list[str]:

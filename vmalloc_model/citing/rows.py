@@ -7,6 +7,7 @@ row for each of them.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -38,6 +39,7 @@ _MOSTLY: Final = 0.5
 """Share of a column's cells from which on its numbers are compared."""
 
 
+@functools.lru_cache(maxsize=10_000)
 def number(cell: str) -> float | None:
     """Value of a cell that is a number, with its unit: bytes, seconds or percent; None otherwise.
 

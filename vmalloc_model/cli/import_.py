@@ -39,8 +39,8 @@ def command(file: Path, out: Path, copies: tuple[Path, ...]) -> None:
     was found is printed, and what is missing for which use (`vmalloc-model record` says how to
     record). Names of tasks are not kept.
 
-    A trace of any length takes less than 300 MB of memory. A chapter reads all of it: 90 bytes for
-    an event, and several times that for a replay.
+    A trace of any length takes less than 300 MB of memory here. Who reads the file holds all of
+    it: about 200 bytes for each event, 400 for a replay.
 
     \b
     Examples:

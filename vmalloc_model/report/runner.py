@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,8 @@ def _job(project: Project, target: Target, private: Path) -> Job:
 
     values = defaults(project, target.name) | target.overrides
     try:
-        parameters.checked(**values)
+        with chdir(project.root):  # where its kernel runs: names of files are relative to it
+            parameters.checked(**values)
     except InputError as error:
         if target.overrides:
             raise
