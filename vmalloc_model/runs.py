@@ -143,7 +143,8 @@ def find_run(name: str | Path, where: str = "run") -> Run:
     Parameters
     ----------
     name : str or Path
-        An id of the manifest, or the path of ftrace text or of an operation log.
+        An id of the manifest, or a path: the text of a trace, an operation log, or the ``run.npz``
+        that `vmalloc_model.traces.importing` made of one.
     where : str
         Place named in the error.
 

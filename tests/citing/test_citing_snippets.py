@@ -63,7 +63,7 @@ def test_what_a_snippet_leaves_out_is_said(citer, id):
     else:
         assert "all: _downloads/" in words
         assert int(said[1]) < total
-        complete = "least and greatest of each column among them" in words
+        complete = "the extremes of each column among them" in words
         columns = len(ends(snippet.table.rows))
         assert complete or columns > int(said[1]) or len(snippet.table.headers) > 4
 

@@ -197,7 +197,7 @@ def _left_out(snippet: Snippet, rows: int, without: Sequence[str], complete: boo
     parts = []
     total = len(snippet.table.rows)
     if rows < total:
-        both = ", least and greatest of each column among them" if complete else ""
+        both = ", the extremes of each column among them" if complete else ""
         parts.append(f"{rows} of {total} rows{both}")
     if without:
         parts.append(f"without {', '.join(without)}")

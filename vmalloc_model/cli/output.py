@@ -44,9 +44,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Give a file this content, whole or not at all; a text in UTF-8."""
     mask = os.umask(0)
     os.umask(mask)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    part = Path(name)
+    part = None
     try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
         part.chmod(0o666 & ~mask)
@@ -54,7 +55,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except OSError as error:
         raise FileError(path, f"cannot be written ({error.strerror})") from None
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def shown_path(path: Path) -> str:
