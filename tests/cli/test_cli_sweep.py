@@ -54,6 +54,14 @@ def test_ranges_lists_and_the_order_of_rows(run):
     assert rows.columns[-3:] == ["refills", "lock_global", "error"]
 
 
+def test_a_setting_of_two_words_is_written_as_its_option_or_its_column(run):
+    words = "sweep --metric largest_eligible_bytes --vary"
+    dashed = run(f"{words} guard-pages=0,1")
+    assert dashed == run(f"{words} guard_pages=0,1")
+    sizes = pl.read_csv(io.StringIO(dashed[1]))["largest_eligible_bytes"].to_list()
+    assert sizes == [32 << 20, (32 << 20) - 4096]
+
+
 def test_a_row_is_what_simulate_prints(run):
     _, told, _ = run("simulate --workload churn -p live=50 --events 2k --policy rfc12 --csv")
     _, output, _ = run(f"{SMALL} --policy rfc12")

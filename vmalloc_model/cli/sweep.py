@@ -231,9 +231,8 @@ def _axes(
         places[PARAMETERS + name] = where
     for name, text in varied:
         where = f"--vary {name}"
-        if name in SETTINGS:
-            axis = name
-            values = parse_values(text, where, partial(_value, name))
+        if (axis := name.replace("-", "_")) in SETTINGS:
+            values = parse_values(text, where, partial(_value, axis))
         elif known is not None and name in parameters:
             axis = PARAMETERS + name
             values = parse_values(text, where, partial(workload_parameter, known, name))

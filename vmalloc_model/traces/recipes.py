@@ -17,7 +17,7 @@ _BEFORE: Final = """\
 # /proc/vmallocinfo shows hashed addresses unless root asks for them so, or
 # the kernel was booted with no_hash_pointers. Trace events are not hashed.
 sysctl kernel.kptr_restrict=1
-mkdir -p /root/vmalloc-run && cd /root/vmalloc-run
+mkdir -p ~/vmalloc-run && cd ~/vmalloc-run
 cat /proc/vmallocinfo > vmallocinfo-before.txt
 """
 

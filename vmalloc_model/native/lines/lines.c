@@ -13,13 +13,16 @@
 #define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
-/* One event as in vmalloc_model/traces/events.py, without gaps. */
+/* One event as in vmalloc_model/traces/events.py, without gaps: its numbers lie at any address. */
+typedef uint64_t number __attribute__((aligned(1)));
+typedef int64_t signed_number __attribute__((aligned(1)));
+
 struct __attribute__((packed)) event {
-    int64_t line, time;
+    signed_number line, time;
     int32_t cpu, phase;
     uint8_t kind, failed;
-    uint64_t start, end, size, align, vstart, vend;
-    int64_t count, limit;
+    number start, end, size, align, vstart, vend;
+    signed_number count, limit;
 };
 
 enum kind { ALLOC = 1, PURGE, FREE };
@@ -46,34 +49,34 @@ INLINE void spaces(struct rest *r)
 }
 
 /* A decimal number of 64 bits. */
-INLINE int decimal(struct rest *r, uint64_t *value)
+INLINE int decimal(struct rest *r, number *value)
 {
     const char *first = r->at;
-    uint64_t number = 0;
+    uint64_t result = 0;
     int over = 0;
     for (; r->at < r->end && (unsigned char)(*r->at - '0') < 10; r->at++) {
         uint64_t digit = (uint64_t)(*r->at - '0');
         if (r->at - first >= 19) /* so many digits always fit */
-            over |= r->at - first > 19 || number > (UINT64_MAX - digit) / 10;
-        number = number * 10 + digit;
+            over |= r->at - first > 19 || result > (UINT64_MAX - digit) / 10;
+        result = result * 10 + digit;
     }
-    *value = number;
+    *value = result;
     return r->at > first && !over;
 }
 
 /* A decimal number of 63 bits. */
-INLINE int count(struct rest *r, int64_t *value)
+INLINE int count(struct rest *r, signed_number *value)
 {
-    uint64_t number;
-    int fine = decimal(r, &number) && number <= INT64_MAX;
-    *value = (int64_t)number;
+    uint64_t result;
+    int fine = decimal(r, &result) && result <= INT64_MAX;
+    *value = (int64_t)result;
     return fine;
 }
 
-INLINE int hexadecimal(struct rest *r, uint64_t *value)
+INLINE int hexadecimal(struct rest *r, number *value)
 {
     const char *first = r->at;
-    uint64_t number = 0;
+    uint64_t result = 0;
     for (; r->at < r->end; r->at++) {
         unsigned char digit = (unsigned char)(*r->at - '0');
         if (digit >= 10) {
@@ -82,9 +85,9 @@ INLINE int hexadecimal(struct rest *r, uint64_t *value)
                 break;
             digit += 10;
         }
-        number = number << 4 | digit;
+        result = result << 4 | digit;
     }
-    *value = number;
+    *value = result;
     return r->at > first && r->at - first <= 16;
 }
 
@@ -117,7 +120,7 @@ INLINE int read_event(struct rest *r, struct event *e)
 }
 
 /* `seconds.fraction` between the last space before the colon and the colon. */
-INLINE int read_time(const char *first, const char *colon, int64_t *time)
+INLINE int read_time(const char *first, const char *colon, signed_number *time)
 {
     const char *begin = colon;
     uint64_t seconds, fraction;
