@@ -40,7 +40,7 @@ __all__ = ["command"]
 def command(
     file: str, infos: tuple[Path, ...], policy: str | None, decay: str, as_json: bool
 ) -> int:
-    """Replay FILE: ftrace text or an operation log, plain or gzip, or the id of a recorded run.
+    """Replay FILE: a trace or an operation log as `import` reads or makes it, or a run's id.
 
     Only the requests are taken from the recording; every address is predicted. Exit status: 0 if
     all predictions were right, 1 if not, 2 if the file cannot be used. Beside NAME.ftrace.txt,
@@ -50,7 +50,8 @@ def command(
     Examples:
       vmalloc-model replay smp1
       vmalloc-model replay data/runs/debian-6.12.117-smp1.ftrace.txt.gz
-      vmalloc-model replay my-trace.txt --vmallocinfo my-vmallocinfo.txt
+      vmalloc-model replay data/runs/debian-6.12.117-smp4-sync-purge.ftrace.txt.gz \\
+        --vmallocinfo data/runs/debian-6.12.117-smp4-sync-purge.vmallocinfo.txt.gz
       vmalloc-model replay oplog-rfc10 --json
     """  # noqa: D301 (click wants the control character)
     from vmalloc_model.native import warm_up
