@@ -193,9 +193,10 @@ def stranded(simulation: Simulation) -> dict[str, int]:
     current count as released.
     """
     size = simulation.machine.chunk_pages
-    kept = simulation.chunks.filter(~pl.col("released"))
+    # numpy: filters of polars hold up the other threads of a sweep
+    columns = {one.name: one.to_numpy() for one in simulation.chunks}
     used, live, current, waiting = (
-        kept[name].to_numpy() for name in ("used", "live", "current", "waiting")
+        columns[name][~columns["released"]] for name in ("used", "live", "current", "waiting")
     )
     pinned, empty = ~current & (live > 0), ~current & (live == 0)
     told = dict.fromkeys(STRANDED, 0)
