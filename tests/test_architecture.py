@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "vmalloc_model"
 FLOORS = [
     {"errors"},
-    {"caches", "dependencies"},
+    {"caches", "dependencies", "wholefiles"},
     {"units", "datafiles", "events", "compiled", "native", "pareto"},
     {"sweep"},
     {"cluster"},

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from toy_project import contents, edit
 
 from vmalloc_model.cli import main
 from vmalloc_model.errors import InputError, NotebookError
@@ -15,20 +16,6 @@ from vmalloc_model.report.project import Project
 from vmalloc_model.report.provenance import RECORD
 
 pytestmark = pytest.mark.notebooks
-
-
-def contents(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
 
 
 OTHER = {"alpha": {"chunk_sizes": ["32M", "64M"], "cpus": 8}}

@@ -22,8 +22,9 @@ from vmalloc_model.traces.events import EVENT
 from vmalloc_model.traces.ftrace import read_ftrace
 from vmalloc_model.traces.importing import examine, import_recording
 from vmalloc_model.traces.oplog import read_oplog
-from vmalloc_model.traces.stored import Writer, new_file, read_about, read_events
+from vmalloc_model.traces.stored import Writer, read_about, read_events
 from vmalloc_model.traces.vmallocinfo import read_vmallocinfo
+from vmalloc_model.wholefiles import new_file
 
 SMP4 = "runs/debian-6.12.117-smp4-sync-purge.ftrace.txt.gz"
 COPY = "runs/debian-6.12.117-smp4-sync-purge.vmallocinfo.txt.gz"

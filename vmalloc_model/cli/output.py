@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from vmalloc_model.errors import FileError
+from vmalloc_model.wholefiles import new_file
 
 __all__ = ["aligned", "check_target", "progress", "shown_path", "write_whole"]
 
@@ -41,22 +41,9 @@ def check_target(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Give a file this content, whole or not at all; a text in UTF-8."""
-    mask = os.umask(0)
-    os.umask(mask)
-    part = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({error.strerror})") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+    """Give a file this text (UTF-8) or these bytes, whole or not at all."""
+    with new_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def shown_path(path: Path) -> str:

@@ -13,10 +13,11 @@ from vmalloc_model.errors import FileError, InputError
 from vmalloc_model.traces.about import FORMS, About
 from vmalloc_model.traces.ftrace import TraceText
 from vmalloc_model.traces.oplog import check_oplog, is_oplog
-from vmalloc_model.traces.stored import Writer, is_stored, new_file, read_about
+from vmalloc_model.traces.stored import Writer, is_stored, read_about
 from vmalloc_model.traces.survey import Survey
 from vmalloc_model.traces.textio import LONGEST_LINE, TextFile
 from vmalloc_model.traces.vmallocinfo import areas_of, is_vmallocinfo
+from vmalloc_model.wholefiles import new_file
 
 __all__ = ["examine", "import_recording"]
 

@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -40,7 +38,6 @@ __all__ = [
     "FORMAT",
     "Writer",
     "is_stored",
-    "new_file",
     "read_about",
     "read_copies",
     "read_events",
@@ -74,32 +71,6 @@ def is_stored(path: str | Path) -> bool:
             return file.read(len(_MAGIC)) == _MAGIC
     except OSError:
         return False
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of `path` when all went well, else leaves no trace.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written.
-    """
-    mask = os.umask(0)
-    os.umask(mask)
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({error.strerror})") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 class Writer:
