@@ -133,14 +133,14 @@ def test_text_behind_a_gzip_member_is_damage(tmp_path):
         (gzip.compress(b"", mtime=0), "the file is empty"),
         (b"\x17\x08\x44tracing6", "trace-cmd report"),
         (b"PERFILE2" + bytes(50), "perf script -i perf.data"),
-        (gzip.compress(b"\x17\x08\x44tracing6"), "trace-cmd report"),
+        (gzip.compress(b"\x17\x08\x44tracing6", mtime=0), "trace-cmd report"),
         (zstandard.compress(b"PERFILE2" + bytes(50)), "perf script -i perf.data"),
         (zstandard.compress(b""), "the file is empty"),
         (b"PK\x03\x04" + bytes(50), "run.npz"),
         (b"\xfd7zXZ\x00" + bytes(50), "xz -dc"),
         (b"BZh91AY", "bzip2 -dc"),
         (b"a\n" + b"b" * (LONGEST_LINE + 1), "line 2: not a text file"),
-        (gzip.compress(b"b" * 10 * LONGEST_LINE), "line 1: not a text file"),
+        (gzip.compress(b"b" * 10 * LONGEST_LINE, mtime=0), "line 1: not a text file"),
     ],
 )
 def test_files_that_are_no_text(tmp_path, data, said):
