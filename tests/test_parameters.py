@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,17 @@ def test_a_trace_file_is_a_run_and_so_is_an_id(tmp_path):
     trace.write_text("x")
     assert checked(run=str(trace)).run == str(trace)
     assert checked(runs=["smp1", "smp2"]).runs == ("smp1", "smp2")
+
+
+def test_two_files_of_one_name_are_refused_as_tables_cannot_tell_them_apart(tmp_path):
+    files = []
+    for folder in ("a", "b"):
+        file = tmp_path / folder / "run.npz"
+        file.parent.mkdir()
+        file.write_bytes(b"")
+        files.append(str(file))
+    with pytest.raises(InputError, match=re.escape(f"$.runs[2]: has the name of {files[0]}")):
+        checked(runs=[files[0], "smp1", files[1]])
 
 
 def test_zero_guard_pages_are_allowed():

@@ -21,6 +21,7 @@ from vmalloc_model.runs import (
     load_runs,
     measured_overlay,
     read_requests,
+    run_id,
 )
 from vmalloc_model.traces.ftrace import ALLOC, EVENT, read_ftrace
 from vmalloc_model.traces.importing import import_recording
@@ -212,6 +213,19 @@ def test_an_own_trace_takes_the_window_of_most_requests(own_trace):
     assert (run.kind, run.cpus, run.page_size, run.window) == ("ftrace", 4, 4096, (4096, 65536))
     assert (run.platform, run.modified, run.in_order, run.vmallocinfo) == (None, None, None, ())
     assert run.path == path
+
+
+def test_an_own_file_is_called_by_its_name_and_found_by_its_path(own_trace):
+    path = own_trace({})
+    run = find_run(path)
+    assert (run.id, run.key, run.own) == ("my.txt", str(path), True)
+    assert run_id("smp1") == find_run("smp1").key == "smp1"
+
+
+def test_an_own_file_called_as_a_run_of_the_manifest_keeps_its_path(own_trace):
+    path = own_trace({})
+    other = path.rename(path.with_name("smp1"))
+    assert find_run(other).id == run_id(other) == str(other)
 
 
 def test_an_own_copy_reads_as_the_recorded_run(tmp_path):

@@ -7,7 +7,7 @@ command line every value is text, which `literal` turns into what stands in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from vmalloc_model.errors import InputError, nearest
 from vmalloc_model.platforms import find_platform
-from vmalloc_model.runs import find_run
+from vmalloc_model.runs import find_run, run_id
 from vmalloc_model.units import KIB, is_power_of_two, parse_size
 
 __all__ = ["VOCABULARY", "Checked", "Parameter", "checked", "literal"]
@@ -254,7 +254,19 @@ def _checked_one(parameter: Parameter, value: Any) -> Any:
     for i, item in enumerate(items):
         if item in items[:i]:
             raise InputError(f"{place}[{i}]", "listed twice", value=value[i], allowed="each once")
+    if parameter.scalar == "run":
+        _check_names(items, place)
     return items
+
+
+def _check_names(runs: Sequence[str], place: str) -> None:
+    """Make sure that tables can tell recorded runs apart: they call an own file by its name."""
+    names = [run_id(run) for run in runs]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            other = runs[names.index(name)]
+            problem, allowed = f"has the name of {other}", "files with different names"
+            raise InputError(f"{place}[{i}]", problem, value=runs[i], allowed=allowed)
 
 
 def _size(value: Any, place: str) -> int:
@@ -317,7 +329,7 @@ def _platform(value: Any, place: str) -> str:
 
 def _run(value: Any, place: str) -> str:
     name = _text(value, place)
-    return name if Path(name).is_file() else find_run(name, place).id
+    return name if Path(name).is_file() else find_run(name, place).key
 
 
 def _policy(value: Any, place: str) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "load_runs",
     "measured_overlay",
     "read_requests",
+    "run_id",
 ]
 
 Window = tuple[int, int]
@@ -72,11 +73,12 @@ class Run:
     Attributes
     ----------
     id : str
-        Key in the manifest, or the path of a file of the reader's own.
+        Key in the manifest, or the name of a file of the reader's own: what tables and charts call
+        the run.
     kind : str
         One of `KINDS`.
     file : str
-        Name below ``data/runs/``, or the path.
+        Name below ``data/runs/``, or the path of an own file.
     vmallocinfo : tuple of str
         Copies of ``/proc/vmallocinfo`` from the same run, below ``data/runs/``.
     kernel : str
@@ -97,6 +99,8 @@ class Run:
         when not known.
     description, source : str
         The workload; how it was recorded.
+    own : bool
+        Whether it is a file of the reader's own, not one of the manifest.
     """
 
     id: str
@@ -112,16 +116,22 @@ class Run:
     in_order: bool | None
     description: str
     source: str
+    own: bool = False
+
+    @property
+    def key(self) -> str:
+        """What `find_run` finds it by."""
+        return self.file if self.own else self.id
 
     @property
     def path(self) -> Path:
         """Where the recording is."""
-        return Path(self.file) if self.file == self.id else data_path(f"runs/{self.file}")
+        return Path(self.file) if self.own else data_path(f"runs/{self.file}")
 
     @property
     def copies(self) -> tuple[Path, ...]:
         """Where copies of vmallocinfo from the same run are: a ``run.npz`` may hold some itself."""
-        if self.file != self.id:
+        if not self.own:
             return tuple(data_path(f"runs/{name}") for name in self.vmallocinfo)
         return (self.path,) if is_stored(self.path) and read_copies(self.path) else ()
 
@@ -157,6 +167,15 @@ def find_run(name: str | Path, where: str = "run") -> Run:
     """
     known = load_runs().get(str(name))
     return known or _own_run(_own_file(name, where))
+
+
+def run_id(name: str | Path) -> str:
+    """Say what ``find_run(name).id`` is; the file is not opened, nor need it be there.
+
+    A file that is called as a run of the manifest keeps its path: no two runs may look alike.
+    """
+    known, file = load_runs(), Path(name).name
+    return str(name) if str(name) in known or file in known else file
 
 
 def read_requests(run: str | Path, *, window: Window | None = None) -> pl.DataFrame:
@@ -334,7 +353,7 @@ def _own_run(path: Path) -> Run:
     kind = _kind_of(path)
     about = examine(path)
     return Run(
-        id=str(path),
+        id=run_id(path),
         kind=kind,
         file=str(path),
         vmallocinfo=(),
@@ -347,6 +366,7 @@ def _own_run(path: Path) -> Run:
         in_order=True if kind == "oplog" else None,
         description=path.name,
         source="",
+        own=True,
     )
 
 

@@ -62,7 +62,7 @@ def test_the_chapter_shows_the_run_beside_those_of_the_report(made, trace):
     folder = trace.parent / "mine-report"
     data = (folder / "coverage" / "fig-eligible" / "data.csv").read_text()
     streams = list(dict.fromkeys(line.split(",")[0] for line in data.splitlines()[1:]))
-    assert streams[:2] == [str(trace), "smp1"]
+    assert streams[:2] == [trace.name, "smp1"]
     record = json.loads((folder / "provenance.json").read_text())
     assert record["command"].startswith("vmalloc-model report mine.txt --chapter coverage")
 

@@ -227,7 +227,7 @@ def test_the_locks_have_a_row_for_each_variant(visits):
 
 
 def test_streams_say_what_they_are(visits):
-    table = words.streams_table(visits, 4)
+    table = words.streams_table(visits, ["oplog-stock"], 4)
     row = table.filter(stream="oplog-stock").row(0, named=True)
     assert row["cpus"] == 2
     assert "MEASURED" in row["what"]

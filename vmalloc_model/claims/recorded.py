@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vmalloc_model.errors import InputError
-from vmalloc_model.runs import Run, find_run, read_requests
+from vmalloc_model.runs import Run, find_run, read_requests, run_id
 from vmalloc_model.traces.oplog import (
     BUMP,
     NOT_STANDARD_WINDOW,
@@ -145,7 +145,7 @@ def read_stream(run: str) -> Stream:
     size = inside["size"]
     middle = size.quantile(0.5, "lower")
     return Stream(
-        run=run,
+        run=run_id(run),
         requests=inside.height,
         ineligible=requests.height - inside.height,
         smallest=int(size.min()),  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ def read_overlay(run: str) -> Overlay:
     requested = int(hits["size"].sum())
     home = pl.col("addr") // config["value"] % config["node"]
     return Overlay(
-        run=run,
+        run=run_id(run),
         cpus=found.cpus,
         nodes=int(config["node"]),
         allocations=_of(log, "alloc_done").height,
@@ -210,7 +210,7 @@ def read_mainline(run: str) -> Mainline:
     """Summarise the operation log of a kernel without the overlay; errors as `read_overlay`."""
     _, log = _log(run)
     return Mainline(
-        run=run,
+        run=run_id(run),
         allocations=_of(log, "alloc_done").height,
         searches=_of(log, "tree_alloc").height,
         returns=_of(log, "tree_free").height,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
@@ -11,13 +12,13 @@ from vmalloc_model.allocator.machine import Machine, machine_of
 from vmalloc_model.events import Stream
 from vmalloc_model.platforms import Platform, find_platform
 from vmalloc_model.replay.streams import recorded_stream
-from vmalloc_model.runs import Run, find_run
+from vmalloc_model.runs import Run, find_run, run_id
 from vmalloc_model.simulate import fitted
 from vmalloc_model.sweep import Point
 from vmalloc_model.units import MIB
 from vmalloc_model.workloads import WORKLOADS, make
 
-__all__ = ["NAMES", "Scene", "run_named", "scene"]
+__all__ = ["NAMES", "Scene", "run_named", "scene", "stream_name"]
 
 NAMES: Final = {
     "stream": "a workload, or a recorded run",
@@ -83,6 +84,14 @@ def _platform(name: str) -> Platform:
 def run_named(name: str) -> Run:
     """Find a recorded run once: a file of the reader's own is read for it."""
     return find_run(name)
+
+
+def stream_name(name: str) -> str:
+    """Say what tables and charts call the ``stream`` of a point: an own file by its name.
+
+    One that is called as a workload keeps its path.
+    """
+    return name if Path(name).name in WORKLOADS else run_id(name)
 
 
 @lru_cache(maxsize=8)

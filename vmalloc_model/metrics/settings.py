@@ -86,7 +86,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     ),
     "run": Setting(
         meaning="a recorded run, or a trace file, instead of a workload",
-        check=lambda value, where: find_run(value, where).id,
+        check=lambda value, where: find_run(value, where).key,
         column="run",
     ),
     "platform": Setting(

@@ -75,7 +75,7 @@ class Recorded:
             blocks=blocks,
             events=len(events),
             windows=tuple((first * size, end * size) for first, end in self.windows),
-            parameters={"run": self.run.id},
+            parameters={"run": self.run.key},
         )
 
 

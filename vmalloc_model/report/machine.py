@@ -98,7 +98,7 @@ class Machine:
             find_platform(platform, "--platform")
         path = Path(name)
         run = find_run(str(path.resolve()) if path.is_file() else name, "RUN")
-        return cls(project, run, read_requests(run.id), platform or run.platform, cpus)
+        return cls(project, run, read_requests(run.key), platform or run.platform, cpus)
 
     def overrides(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Say with which parameters chapters run: notebook -> those that differ from its own.
@@ -117,10 +117,10 @@ class Machine:
 
     def _overrides(self, name: str) -> dict[str, Any]:
         own = defaults(self.project, name)
-        others = [one for one in own.get("runs", ()) if one != self.run.id]
+        others = [one for one in own.get("runs", ()) if one != self.run.key]
         wanted: dict[str, Any] = {
-            "run": self.run.id,
-            "runs": [self.run.id, *([] if name == _REPLAYED else others)],
+            "run": self.run.key,
+            "runs": [self.run.key, *([] if name == _REPLAYED else others)],
             "page_size": size_text(self.run.page_size).removesuffix("iB").replace(" ", ""),
             "platform": self.platform,
             "cpus": self.cpus,
@@ -135,7 +135,7 @@ class Machine:
 
     def _has_overlay(self) -> bool:
         try:
-            measured_overlay(self.run.id)
+            measured_overlay(self.run.key)
         except InputError:
             return False
         return True

@@ -74,7 +74,7 @@ def measured_chunks(run: str) -> MeasuredChunks:
     # what was taken there before a chunk came is in both sums, as a chunk needs free space
     taken = inside("chunk_reserve") + inside("tree_alloc") - inside("tree_free")
     return MeasuredChunks(
-        run, described.cpus, overlay.chunk_size, overlay.refills, overlay.reused, taken
+        described.id, described.cpus, overlay.chunk_size, overlay.refills, overlay.reused, taken
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import polars as pl
 
 from vmalloc_model.errors import InputError
+from vmalloc_model.experiments.scene import stream_name
 from vmalloc_model.experiments.settled import BOTH, DESIGNS, NO_POOLS, inputs, settle
 from vmalloc_model.pareto import on_front
 from vmalloc_model.runs import find_run
@@ -178,7 +179,9 @@ def _row(point: dict[str, Any], result: Result, horizon: int) -> dict[str, Any]:
     begun = result["refills"] + result["rewinds"]
     unused = result["chunk_size"] == 0 or result["late_hits"] == 0
     return {
-        **{name: point[name] for name in ("platform", "stream", "design")},
+        "platform": point["platform"],
+        "stream": stream_name(point["stream"]),
+        "design": point["design"],
         "asked": point["chunk_size"] if design.sized else 0,
         "chunk_size": result["chunk_size"],
         "early": design.early,

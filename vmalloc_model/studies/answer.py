@@ -17,7 +17,7 @@ from vmalloc_model.constraints import (
 )
 from vmalloc_model.platforms import Platform, find_platform, load_platforms
 from vmalloc_model.premises import load_premises
-from vmalloc_model.runs import read_requests
+from vmalloc_model.runs import read_requests, run_id
 from vmalloc_model.studies.platform_rows import cpus_text, listed
 from vmalloc_model.units import power_of_two_at_most, share_text, size_text
 
@@ -158,7 +158,7 @@ def _amortisation(reading: Reading) -> list[_Case]:
     name = "2 amortisation"
     cases = [
         (f"mean of {size_text(premises.small_mean)}", premises.small_mean, reading.guard_pages),
-        (f"mean of run {reading.run} ({size_text(real)})", real, 0),
+        (f"mean of run {run_id(reading.run)} ({size_text(real)})", real, 0),
         (f"mean of {size_text(premises.large_mean)}", premises.large_mean, reading.guard_pages),
     ]
     return [

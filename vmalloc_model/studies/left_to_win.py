@@ -11,6 +11,7 @@ import polars as pl
 
 from vmalloc_model.errors import InputError
 from vmalloc_model.experiments.lock_visits import CAUSES, LOCKS, inputs, lock_visits
+from vmalloc_model.experiments.scene import stream_name
 from vmalloc_model.sweep import Point, sweep
 
 __all__ = [
@@ -152,7 +153,7 @@ def _rows(points: Sequence[Point], variants: Sequence[str]) -> pl.DataFrame:
     """Run the points; the names of the variants are those of the cases."""
     done = sweep(lock_visits, points, inputs=inputs, title="lock visits")
     rows = [
-        {"stream": point["stream"], "variant": variants[row["case"]], **row}
+        {"stream": stream_name(point["stream"]), "variant": variants[row["case"]], **row}
         for point, result in zip(points, done, strict=True)
         for row in result["rows"]
     ]

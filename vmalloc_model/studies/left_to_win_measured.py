@@ -9,7 +9,7 @@ import polars as pl
 
 from vmalloc_model.claims.recorded import Mainline, Overlay, read_mainline, read_overlay
 from vmalloc_model.experiments.lock_visits import inputs, lock_visits
-from vmalloc_model.runs import find_run
+from vmalloc_model.runs import find_run, run_id
 from vmalloc_model.studies.left_to_win_words import rate_text
 from vmalloc_model.sweep import sweep
 from vmalloc_model.units import count_text
@@ -48,7 +48,9 @@ def load_measured(mainline: str = "oplog-stock", overlay: str = "oplog-rfc10") -
     ]
     done = sweep(lock_visits, points, inputs=inputs, title="logged runs")
     model = {
-        point["stream"]: {name: sum(row[name] for row in result["rows"]) for name in _SUMMED}
+        run_id(point["stream"]): {
+            name: sum(row[name] for row in result["rows"]) for name in _SUMMED
+        }
         for point, result in zip(points, done, strict=True)
     }
     return Measured(read_mainline(mainline), logged, model)

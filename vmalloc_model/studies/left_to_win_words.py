@@ -94,14 +94,24 @@ def variants_table() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["variant", "title", "policy"], orient="row")
 
 
-def streams_table(table: pl.DataFrame, cpus: int) -> pl.DataFrame:
+def streams_table(table: pl.DataFrame, runs: Sequence[str], cpus: int) -> pl.DataFrame:
     """List the streams of `vmalloc_model.studies.left_to_win.visits_table`.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        That table.
+    runs : sequence of str
+        The recorded runs in it, as for `vmalloc_model.runs.find_run`.
+    cpus : int
+        Of the workloads.
 
     Returns
     -------
     polars.DataFrame
         ``stream``, ``what``, ``cpus``, ``requests`` of the second half, ``grows`` ("yes", "-").
     """
+    recorded = {run.id: run.cpus for run in map(find_run, runs)}
     rows = []
     for row in _of(table, "pools only").iter_rows(named=True):
         name = row["stream"]
@@ -110,7 +120,7 @@ def streams_table(table: pl.DataFrame, cpus: int) -> pl.DataFrame:
             (
                 name,
                 WORKLOADS[name].title if made else "recorded, MODEL on MEASURED requests",
-                cpus if made else find_run(name).cpus,
+                cpus if made else recorded[name],
                 count_text(row["requests"]),
                 "yes" if row["grows"] else "-",
             )

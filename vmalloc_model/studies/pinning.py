@@ -10,6 +10,7 @@ import polars as pl
 from vmalloc_model.allocator.policies import find_policy
 from vmalloc_model.errors import InputError
 from vmalloc_model.experiments.pinning import inputs, residents
+from vmalloc_model.experiments.scene import stream_name
 from vmalloc_model.studies.pinning_law import one_in
 from vmalloc_model.sweep import Point, Result, sweep
 from vmalloc_model.units import count_text
@@ -165,7 +166,10 @@ def play(
         for policy in policies
     ]
     found = sweep(residents, points, inputs=inputs, title="pinning: workloads")
-    return [(str(p["stream"]), str(p["policy"]), one) for p, one in zip(points, found, strict=True)]
+    return [
+        (stream_name(point["stream"]), str(point["policy"]), one)
+        for point, one in zip(points, found, strict=True)
+    ]
 
 
 def occupancy_table(rows: Sequence[Row]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import polars as pl
 from vmalloc_model.experiments.pinning import inputs, lookups, residents
 from vmalloc_model.experiments.play import inputs as play_inputs
 from vmalloc_model.experiments.play import play
+from vmalloc_model.experiments.scene import stream_name
 from vmalloc_model.sweep import Point, Result, sweep
 
 __all__ = [
@@ -131,7 +132,11 @@ def frees_table(
 def _rows(points: Sequence[Point], found: Sequence[Result]) -> pl.DataFrame:
     kinds = dict.fromkeys(("rejected", "remote", "own", "steps", "walk"), pl.Float64)
     rows = [
-        {"stream": point["stream"], "cpus": one.get("cpus", point["cpus"]), **_looked_up(one)}
+        {
+            "stream": stream_name(point["stream"]),
+            "cpus": one.get("cpus", point["cpus"]),
+            **_looked_up(one),
+        }
         for point, one in zip(points, found, strict=True)
     ]
     return pl.DataFrame(rows, schema_overrides=kinds)

@@ -12,7 +12,7 @@ from vmalloc_model.allocator.allocator import Allocator
 from vmalloc_model.datafiles import read_toml
 from vmalloc_model.replay.streams import record_of
 from vmalloc_model.replay.text import machine_for
-from vmalloc_model.runs import Run, find_run, measured_overlay
+from vmalloc_model.runs import Run, find_run, measured_overlay, run_id
 from vmalloc_model.traces.oplog import read_oplog
 from vmalloc_model.units import MIB, count_text, share_text, size_text
 
@@ -162,7 +162,7 @@ def say_overlay(table: pl.DataFrame, name: str) -> str:
     )
     shares = [share_text(tail[side] / high[side]) for side in ("model", "measured")]
     return (
-        f"From the requests of {name} alone the model makes "
+        f"From the requests of {run_id(name)} alone the model makes "
         f"{count_text(refills['model'])} refills, "
         + ("as the kernel did" if same else f"the kernel {count_text(refills['measured'])}")
         + f"; {reuse}. The highest chunk ends at {size_text(high['model'])} in the model and at "

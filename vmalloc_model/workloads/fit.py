@@ -108,7 +108,7 @@ class Fit:
             As recorded by default; for another number each CPU has the same share.
         """
         cpus = self.run.cpus if cpus is None else cpus
-        values = {"run": self.run.id}
+        values = {"run": self.run.key}
         return self._stream(Setup(self.run.page_size, cpus, events, seed, values))
 
     def _stream(self, setup: Setup) -> Stream:
