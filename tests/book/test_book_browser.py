@@ -52,7 +52,7 @@ def visit(context, path):
             troubles.append(f"asks for {request.url}")
 
     def said(message):
-        if message.type == "error":
+        if message.type in ("error", "warning"):
             troubles.append(f"console: {message.text}")
 
     page = context.new_page()
@@ -67,7 +67,7 @@ def visit(context, path):
     return troubles, width
 
 
-def test_pages_ask_for_files_only_and_print_no_error(visits):
+def test_pages_ask_for_files_only_and_have_nothing_to_complain_of(visits):
     assert visits
     assert not {str(name): troubles for name, (troubles, _) in visits.items() if troubles}
 

@@ -122,7 +122,10 @@ def test_it_opens_from_a_folder(built, chrome, scheme, width):
     page = context.new_page()
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    page.on(
+        "console",
+        lambda line: errors.append(line.text) if line.type in ("error", "warning") else None,
+    )
     page.on("pageerror", lambda error: errors.append(str(error)))
     for name in ["index.html", *pages(built[0])]:
         page.goto((built[0] / name).as_uri())

@@ -74,8 +74,8 @@ def _panel(
         .mark_point(size=55, opacity=1, filled=True)
         .encode(
             y=alt.Y(f"{model}:Q", scale=scale, axis=axis),
-            fill=alt.Fill("long:N", scale=colours, legend=None),
-            shape=alt.Shape("long:N", scale=of(theme.SHAPES), legend=None),
+            fill=alt.Fill("long:N", title=title, scale=colours, legend=stroke),
+            shape=alt.Shape("long:N", title=title, scale=of(theme.SHAPES), legend=stroke),
             tooltip=[
                 alt.Tooltip("chunk:N", title="chunk size"),
                 alt.Tooltip("long:N", title="live for ever"),

@@ -36,18 +36,17 @@ def chart(table: pl.DataFrame) -> alt.LayerChart | alt.FacetChart:
     def of(values: tuple[Any, ...]) -> alt.Scale:
         return alt.Scale(domain=names, range=list(islice(cycle(values), len(names))))
 
+    title = "requests of:"
     stroke = alt.Legend(symbolSize=100)
     base = alt.Chart(shown).encode(x=x, y=y)
     colours = of(theme.PALETTE)
     lines = base.mark_line(strokeWidth=1.8).encode(
-        color=alt.Color("stream:N", title="requests of:", scale=colours, legend=stroke),
-        strokeDash=alt.StrokeDash(
-            "stream:N", title="requests of:", scale=of(theme.DASHES), legend=stroke
-        ),
+        color=alt.Color("stream:N", title=title, scale=colours, legend=stroke),
+        strokeDash=alt.StrokeDash("stream:N", title=title, scale=of(theme.DASHES), legend=stroke),
     )
     points = base.mark_point(size=55, opacity=1, filled=True).encode(
-        fill=alt.Fill("stream:N", scale=colours, legend=None),
-        shape=alt.Shape("stream:N", scale=of(theme.SHAPES), legend=None),
+        fill=alt.Fill("stream:N", title=title, scale=colours, legend=stroke),
+        shape=alt.Shape("stream:N", title=title, scale=of(theme.SHAPES), legend=stroke),
         tooltip=[
             alt.Tooltip("stream:N", title="requests of"),
             alt.Tooltip("cpus:Q", title="CPUs", format=","),
