@@ -21,7 +21,9 @@ __all__ = [
     "PIB",
     "TIB",
     "count_text",
+    "cpus_text",
     "is_power_of_two",
+    "many_text",
     "pages_for",
     "parse_size",
     "power_of_two_at_least",
@@ -105,6 +107,28 @@ def size_text(size: float) -> str:
 def count_text(count: float) -> str:
     """Print a count with thousands separators, rounded to a whole number."""
     return f"{count:,.0f}"
+
+
+def many_text(count: float, noun: str) -> str:
+    """Print a count and what is counted.
+
+    Examples
+    --------
+    >>> many_text(1, "chapter"), many_text(8192, "event")
+    ('1 chapter', '8,192 events')
+    """
+    return f"{count_text(count)} {noun}" + ("" if count == 1 else "s")
+
+
+def cpus_text(cpus: int) -> str:
+    """Print a number of CPUs.
+
+    Examples
+    --------
+    >>> cpus_text(0), cpus_text(1), cpus_text(8192)
+    ('no CPU', '1 CPU', '8,192 CPUs')
+    """
+    return many_text(cpus, "CPU") if cpus else "no CPU"
 
 
 def share_text(share: float) -> str:

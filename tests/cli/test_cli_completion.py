@@ -51,6 +51,12 @@ WORDS = {
     "run coverage -p run = ": ["smp1", "smp2", "smp4-sync", "oplog-stock", "oplog-rfc10"],
     "run coverage -p policies = rfc10-": ["rfc10-chunk-first"],
     "run coverage -p seed =": [],
+    "sweep --metric reserved_": ["reserved_bytes", "reserved_share"],
+    "sweep --metric refills,reserved_b": ["refills,reserved_bytes"],
+    "sweep --vary cp": ["cpus="],
+    "sweep --workload churn --vary li": ["live="],
+    "sweep --vary policy = rfc10,rfc11": ["rfc10,rfc11"],
+    "sweep --vary cpus =": [],
 }
 
 

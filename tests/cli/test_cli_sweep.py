@@ -54,6 +54,13 @@ def test_ranges_lists_and_the_order_of_rows(run):
     assert rows.columns[-3:] == ["refills", "lock_global", "error"]
 
 
+def test_metrics_may_be_a_list_and_each_is_a_column_once(run):
+    words = "sweep --vary cpus=1,2 --metric reserved_bytes"
+    assert run(f"{words} --metric reserved_share --metric reserved_bytes") == run(
+        f"{words},reserved_share"
+    )
+
+
 def test_a_setting_of_two_words_is_written_as_its_option_or_its_column(run):
     words = "sweep --metric largest_eligible_bytes --vary"
     dashed = run(f"{words} guard-pages=0,1")

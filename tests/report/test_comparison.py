@@ -52,7 +52,7 @@ def plain(change):
 def test_a_run_does_not_differ_from_itself(tmp_path_factory, rows):
     comparison = of_tables(tmp_path_factory.mktemp("same"), rows, rows)
     assert comparison.changes == ()
-    assert "1 chapters compared, 0 differ" in comparison.text()
+    assert "1 chapter compared; 0 values changed in 0 of them." in comparison.text()
     assert comparison.csv().count("\n") == 1
 
 

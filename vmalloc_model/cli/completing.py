@@ -6,7 +6,7 @@ Nothing heavy is imported: an answer is there well before the user has lifted th
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,15 +20,18 @@ __all__ = [
     "chapter_parameters",
     "citable",
     "claims",
+    "metrics",
     "notebooks",
     "platforms",
     "policies",
     "runs",
+    "settings",
     "workload_parameters",
     "workloads",
 ]
 
 _Items = list[CompletionItem]
+_Offer = Callable[[click.Context, click.Parameter, str], _Items]
 
 
 def notebooks(_context: click.Context, _param: click.Parameter, typed: str) -> _Items:
@@ -74,10 +77,15 @@ def chapter_parameters(context: click.Context, param: click.Parameter, typed: st
     name, sign, value = typed.partition("=")
     if sign:
         one = VOCABULARY.get(name)
-        offer = BY_KIND.get(one.scalar) if one else None
-        items = offer(context, param, value) if offer else []
-        return [CompletionItem(f"{name}={item.value}", help=item.help) for item in items]
+        return _valued(name, BY_KIND.get(one.scalar) if one else None, context, param, value)
     return _offered(((f"{one.name}=", one.meaning) for one in VOCABULARY.values()), typed)
+
+
+def _valued(
+    name: str, offer: _Offer | None, context: click.Context, param: click.Parameter, typed: str
+) -> _Items:
+    items = offer(context, param, typed) if offer else []
+    return [CompletionItem(f"{name}={item.value}", help=item.help) for item in items]
 
 
 def runs(_context: click.Context, _param: click.Parameter, typed: str) -> _Items:
@@ -96,6 +104,24 @@ BY_KIND: Final = {
     "run": runs,
 }
 """Kind of a value -> what offers such values."""
+
+
+def metrics(_context: click.Context, _param: click.Parameter, typed: str) -> _Items:
+    """Offer the metrics of a sweep with their meanings."""
+    from vmalloc_model.metrics import METRICS
+
+    return _offered(((name, one.meaning) for name, one in METRICS.items()), typed)
+
+
+def settings(context: click.Context, param: click.Parameter, typed: str) -> _Items:
+    """Offer what a sweep can vary; behind ``policy=`` the policies, and so on."""
+    from vmalloc_model.metrics import SETTINGS
+
+    name, sign, value = typed.partition("=")
+    if sign:
+        return _valued(name, BY_KIND.get(name), context, param, value)
+    known = [(f"{name}=", one.meaning) for name, one in SETTINGS.items()]
+    return _offered(known, typed) + workload_parameters(context, param, typed)
 
 
 def claims(_context: click.Context, _param: click.Parameter, typed: str) -> _Items:

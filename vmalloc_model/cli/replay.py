@@ -13,7 +13,7 @@ from tqdm import tqdm
 from vmalloc_model.cli import completing
 from vmalloc_model.cli.output import aligned
 from vmalloc_model.replay.result import Replay
-from vmalloc_model.units import count_text
+from vmalloc_model.units import count_text, cpus_text, many_text
 
 __all__ = ["command"]
 
@@ -77,8 +77,9 @@ def _text(result: Replay) -> list[str]:
     addresses = result.tallies["addresses"]
     lines = [
         f"MODEL against MEASURED: {result.file.name}",
-        f"{what}, {result.cpus} CPUs, {result.nodes} vmap nodes, policy {result.policy}, "
-        f"{count_text(result.events)} {'events' if result.form == 'ftrace' else 'rows'}",
+        f"{what}, {cpus_text(result.cpus)}, {many_text(result.nodes, 'vmap node')}, "
+        f"policy {result.policy}, "
+        f"{many_text(result.events, 'event' if result.form == 'ftrace' else 'row')}",
         *(f"area without an event: {line}" for line in result.added),
         "",
         f"{addresses.right} of {addresses.made} allocation addresses predicted "

@@ -11,7 +11,7 @@ from typing import Any, Final
 from vmalloc_model.allocator.counters import COUNTERS
 from vmalloc_model.cli.output import aligned
 from vmalloc_model.simulate import MEASURES, STRANDED, Simulation, stranded
-from vmalloc_model.units import count_text, size_text
+from vmalloc_model.units import count_text, cpus_text, many_text, size_text
 from vmalloc_model.workloads import find_workload
 
 __all__ = ["csv_text", "json_text", "plain_text"]
@@ -28,8 +28,8 @@ def plain_text(simulation: Simulation, setup: dict[str, Any]) -> str:
     chunks = f"chunks of {size_text(machine.chunk_pages * page)}" if machine.chunk_pages else ""
     parts = (
         setup["platform"],
-        f"{machine.cpus:,} CPUs",
-        f"{machine.nodes:,} vmap nodes",
+        cpus_text(machine.cpus),
+        many_text(machine.nodes, "vmap node"),
         f"pages of {size_text(page)}",
         chunks or "no chunks",
         f"decay as in {machine.decay}",

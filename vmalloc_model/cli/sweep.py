@@ -82,13 +82,15 @@ def _fixed(function: Callable[..., Any]) -> Callable[..., Any]:
     metavar="NAME=VALUES",
     help="Setting (an option below without its dashes) or parameter of the workload, and its "
     "values: a,b,c or 1:64:*2 (1, 2, 4, ..., 64) or 0:100:+10. The last --vary changes fastest.",
+    shell_complete=completing.settings,
 )
 @click.option(
     "names",
     "--metric",
     multiple=True,
-    metavar="NAME",
+    metavar="NAME[,NAME]...",
     help="What to compute, a column each (--list-metrics). May be repeated.",
+    shell_complete=completing.metrics,
 )
 @_fixed
 @click.option(
@@ -140,7 +142,7 @@ def command(
     \b
     Examples:
       vmalloc-model sweep --vary platform=x86_64-4level,arm64-39bit-4k --vary chunk=1M:1G:*4 \\
-          --cpus 512 --metric reserved_bytes --metric reserved_share
+          --cpus 512 --metric reserved_bytes,reserved_share
       vmalloc-model sweep --vary cpus=1:64:*4 --vary policy=mainline,rfc10,rfc12 \\
           --workload churn --events 1e5 --metric lock_global_per_1000 -o locks.csv
       vmalloc-model sweep --vary live=1k:16k:*4 --vary seed=1:3:+1 --policy rfc12 \\
@@ -160,7 +162,8 @@ def command(
     if not names:
         allowed = f"one or more, such as {', '.join(list(METRICS)[:2])} (--list-metrics)"
         raise InputError("--metric", "missing", allowed=allowed)
-    metrics = [find_metric(name, "--metric") for name in dict.fromkeys(names)]
+    listed = dict.fromkeys(name.strip() for given in names for name in given.split(","))
+    metrics = [find_metric(name, "--metric") for name in listed]
     axes, places = _axes(varied, given, fixed)
     points = settings_of(axes, metrics, places)
     if any(one.simulated for one in metrics):

@@ -15,20 +15,15 @@ from vmalloc_model.recommend.play import BARELY, HORIZON, Played, same_range
 from vmalloc_model.studies.alternatives import BASELINE
 from vmalloc_model.studies.alternatives_choice import Choice
 from vmalloc_model.studies.alternatives_words import rate_text
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
-__all__ = ["Block", "cpus_text", "joined", "named", "say_played", "sizes_text"]
+__all__ = ["Block", "joined", "named", "say_played", "sizes_text"]
 
 _PATCHES: Final = ("rfc10", "rfc12")
 
 Block = str | list[str] | pl.DataFrame
 """A paragraph, a list of sentences, or a table whose columns are the headings."""
-
-
-def cpus_text(count: int) -> str:
-    """Print a number of CPUs."""
-    return {0: "no CPU", 1: "1 CPU"}.get(count, f"{count_text(count)} CPUs")
 
 
 def joined(words: Sequence[str]) -> str:

@@ -21,13 +21,12 @@ from vmalloc_model.recommend.changes import Change, budget_needed, changes
 from vmalloc_model.recommend.play import PATCH, Played
 from vmalloc_model.recommend.played_words import (
     Block,
-    cpus_text,
     joined,
     named,
     say_played,
     sizes_text,
 )
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 
 __all__ = ["Recommendation", "assumptions", "blocks", "label"]
 

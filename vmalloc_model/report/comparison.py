@@ -18,6 +18,7 @@ from vmalloc_model.report.current import agree
 from vmalloc_model.report.plaintext import ascii_text
 from vmalloc_model.report.provenance import read_record
 from vmalloc_model.report.tablekeys import pair_rows
+from vmalloc_model.units import count_text, many_text
 
 __all__ = ["Change", "Comparison", "Picture", "compare"]
 
@@ -151,8 +152,9 @@ class Comparison:
     def _summary(self) -> list[str]:
         changed = {one.notebook for one in self.changes}
         lines = [
-            f"{len(self.notebooks):,} chapters compared, {len(changed):,} differ in "
-            f"{len(self.changes):,} values."
+            f"{many_text(len(self.notebooks), 'chapter')} compared; "
+            f"{many_text(len(self.changes), 'value')} changed in "
+            f"{count_text(len(changed))} of them."
         ]
         for words, names in (("before", self.only_before), ("now", self.only_now)):
             if names:

@@ -22,8 +22,8 @@ from vmalloc_model.constraints import (
 )
 from vmalloc_model.platforms import find_platform, load_platforms
 from vmalloc_model.premises import load_premises
-from vmalloc_model.studies.platform_rows import chosen, cpus_text, listed, range_text
-from vmalloc_model.units import share_text, size_text
+from vmalloc_model.studies.platform_rows import chosen, listed, range_text
+from vmalloc_model.units import cpus_text, share_text, size_text
 
 __all__ = [
     "OWN_RANGE",

@@ -17,8 +17,8 @@ from vmalloc_model.datafiles import read_toml
 from vmalloc_model.platforms import Platform, load_platforms
 from vmalloc_model.premises import Premises, load_premises
 from vmalloc_model.studies.address_measured import MeasuredChunks
-from vmalloc_model.studies.platform_rows import chosen, cpus_text, listed, range_text
-from vmalloc_model.units import parse_size, share_text, size_text
+from vmalloc_model.studies.platform_rows import chosen, listed, range_text
+from vmalloc_model.units import cpus_text, parse_size, share_text, size_text
 
 __all__ = [
     "StatedShare",

@@ -9,7 +9,7 @@ import polars as pl
 
 from vmalloc_model.experiments.settled import DESIGNS, Design
 from vmalloc_model.studies.alternatives import BASELINE, HELD, designs_of
-from vmalloc_model.units import count_text, size_text
+from vmalloc_model.units import count_text, cpus_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -105,8 +105,7 @@ def say_streams(table: pl.DataFrame, cpus: int, events: int) -> str:
     """Word the list of streams, and where one does not fit."""
     made = table.filter(~pl.col("recorded"))["stream"].unique(maintain_order=True).to_list()
     lines = [f"*{name}*: {WORKLOADS[name].title}" for name in made]
-    machine = "1 CPU" if cpus == 1 else f"{count_text(cpus)} CPUs"
-    text = f"Synthetic, {count_text(events)} events on {machine}: {'; '.join(lines)}."
+    text = f"Synthetic, {count_text(events)} events on {cpus_text(cpus)}: {'; '.join(lines)}."
     for name, platform in _unique(table.filter("recorded"), "stream", "platform"):
         text += f" Recorded, on its own machine of {platform}: the requests of *{name}*."
     missing = _unique(table.filter(~pl.col("fits")), "stream", "platform")

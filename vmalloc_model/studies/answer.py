@@ -18,8 +18,8 @@ from vmalloc_model.constraints import (
 from vmalloc_model.platforms import Platform, find_platform, load_platforms
 from vmalloc_model.premises import load_premises
 from vmalloc_model.runs import read_requests, run_id
-from vmalloc_model.studies.platform_rows import cpus_text, listed
-from vmalloc_model.units import power_of_two_at_most, share_text, size_text
+from vmalloc_model.studies.platform_rows import listed
+from vmalloc_model.units import cpus_text, power_of_two_at_most, share_text, size_text
 
 __all__ = [
     "CHECKED",

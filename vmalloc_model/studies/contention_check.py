@@ -11,7 +11,7 @@ from vmalloc_model.contention.demand import Costs
 from vmalloc_model.contention.events import RUNS, Times, observe
 from vmalloc_model.contention.queueing import Lock, throughput
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text
+from vmalloc_model.units import count_text, cpus_text
 
 __all__ = ["AGREED", "check_summary", "check_table", "say_check"]
 
@@ -87,7 +87,7 @@ def say_check(table: pl.DataFrame) -> str:
         most = rows.row(int(rows["difference"].abs().arg_max() or 0), named=True)
         text.append(
             f"Constant holding times ({lock}): the exact form is off by as much as "
-            f"{_percent(abs(most['difference']))}, with {_cpus(most['cpus'])}"
+            f"{_percent(abs(most['difference']))}, with {cpus_text(most['cpus'])}"
             + (", where it promises too little." if most["difference"] > 0 else ".")
         )
     return " ".join(text)
@@ -101,7 +101,3 @@ def check_summary(table: pl.DataFrame) -> pl.DataFrame:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
-
-
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"

@@ -9,7 +9,7 @@ import polars as pl
 from vmalloc_model.contention.demand import Costs
 from vmalloc_model.studies.contention_cases import BASELINE, NO_POOLS
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -42,7 +42,7 @@ def say_curves(curves: pl.DataFrame, costs: Costs) -> str:
     ]
     for workload, rows in _by(curves.filter(cpus=most), "workload"):
         words = [f"{row['design']} {_time(row['pair_ns'])}" for row in rows.iter_rows(named=True)]
-        text.append(f"*{workload}* with {_cpus(most)}: {', '.join(words)}.")
+        text.append(f"*{workload}* with {cpus_text(most)}: {', '.join(words)}.")
     return " ".join(text)
 
 
@@ -72,9 +72,10 @@ def shown_limits(limits: pl.DataFrame, most: int) -> pl.DataFrame:
 def say_limits(limits: pl.DataFrame, machines: Sequence[int], most: int) -> str:
     """Word the caption of ``tab-contention-limits``: who saturates where, which lock is next."""
     text = [
-        f"Counted on {_cpus(max(machines))} ({NO_POOLS}: {_cpus(min(machines))}): visits and "
-        "areas moved under the global lock for 1,000 pairs, how many million pairs a second that "
-        "lock allows at most (*global limit*), and the CPUs at which it has no time left (*knee*)."
+        f"Counted on {cpus_text(max(machines))} ({NO_POOLS}: {cpus_text(min(machines))}): visits "
+        "and areas moved under the global lock for 1,000 pairs, how many million pairs a second "
+        "that lock allows at most (*global limit*), and the CPUs at which it has no time left "
+        "(*knee*)."
     ]
     knees = [
         f"{design} {_range(rows['knee'].to_list(), most)}" for design, rows in _by(limits, "design")
@@ -189,10 +190,6 @@ def _range(values: Sequence[int | None], most: int) -> str:
 
 def _from(cpus: int | None, most: int) -> str:
     return f"over {count_text(most)}" if cpus is None else count_text(cpus)
-
-
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"
 
 
 def _per_1000(value: float) -> str:

@@ -10,8 +10,8 @@ import polars as pl
 from vmalloc_model.datafiles import data_path, read_toml
 from vmalloc_model.errors import FileError
 from vmalloc_model.studies.edges_small import churn_table
-from vmalloc_model.studies.platform_rows import cpus_text, listed
-from vmalloc_model.units import count_text, parse_size
+from vmalloc_model.studies.platform_rows import listed
+from vmalloc_model.units import count_text, cpus_text, parse_size
 
 __all__ = ["Measured", "compared", "load_measured", "measured_table", "say_measured"]
 

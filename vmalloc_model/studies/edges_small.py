@@ -9,10 +9,10 @@ import polars as pl
 
 from vmalloc_model.experiments import edges
 from vmalloc_model.studies.edges_words import by_value, cases_text
-from vmalloc_model.studies.platform_rows import cpus_text, listed
+from vmalloc_model.studies.platform_rows import listed
 from vmalloc_model.studies.wide import wide
 from vmalloc_model.sweep import grid, sweep
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 
 __all__ = [
     "MAPPINGS",

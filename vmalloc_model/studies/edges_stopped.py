@@ -12,10 +12,9 @@ from vmalloc_model.constraints import backpointer_bytes
 from vmalloc_model.experiments import edges
 from vmalloc_model.platforms import find_platform
 from vmalloc_model.studies.edges_words import by_value
-from vmalloc_model.studies.platform_rows import cpus_text
 from vmalloc_model.studies.wide import wide
 from vmalloc_model.sweep import grid, sweep
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 
 __all__ = [
     "MASKS",

@@ -10,7 +10,7 @@ import polars as pl
 from vmalloc_model.allocator.policies import load_policies
 from vmalloc_model.studies.growth import BASELINE, CHUNK_STATES, LOST, PARTS
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -38,13 +38,9 @@ def say_streams(ends: pl.DataFrame, platform: str, cpus: int) -> str:
     lines = []
     for row in ends.unique("stream", maintain_order=True).iter_rows(named=True):
         title = "recorded requests" if row["recorded"] else WORKLOADS[row["stream"]].title
-        where = "on its own machine" if row["recorded"] else f"on {platform}, {_cpus(cpus)}"
+        where = "on its own machine" if row["recorded"] else f"on {platform}, {cpus_text(cpus)}"
         lines.append(f"*{row['stream']}*, {count_text(row['events'])} events {where}: {title}")
     return "The streams: " + "; ".join(lines) + "."
-
-
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"
 
 
 def say_growth(ends: pl.DataFrame, chunk_size: int) -> str:

@@ -13,7 +13,7 @@ from vmalloc_model.platforms import find_platform
 from vmalloc_model.studies.leaks_memory import descriptor_bytes
 from vmalloc_model.studies.wide import wide
 from vmalloc_model.sweep import sweep
-from vmalloc_model.units import KIB, count_text, pages_for, size_text
+from vmalloc_model.units import KIB, count_text, cpus_text, pages_for, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -176,9 +176,8 @@ def losses_table(found: pl.DataFrame, platform: str) -> pl.DataFrame:
 def say_streams(streams: Sequence[str], platform: str, cpus: int, events: int) -> str:
     """Word the list of streams."""
     lines = [f"*{stream}*, {_lower(title_of(stream))}" for stream in (*streams, PAIRS)]
-    where = "1 CPU" if cpus == 1 else f"{count_text(cpus)} CPUs"
     return (
-        f"The streams, {count_text(events)} events each on {platform} with {where}: "
+        f"The streams, {count_text(events)} events each on {platform} with {cpus_text(cpus)}: "
         f"{'; '.join(lines)}."
     )
 

@@ -11,7 +11,7 @@ import polars as pl
 from vmalloc_model.experiments import leaks
 from vmalloc_model.studies.wide import wide
 from vmalloc_model.sweep import grid, sweep
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, many_text, share_text, size_text
 
 __all__ = ["LIVES", "empty_chance", "live_summary", "live_table", "say_live", "say_overlap"]
 
@@ -123,7 +123,9 @@ def say_live(table: pl.DataFrame, policy: str) -> str:
             if gone
             else f"{share_text(rows['share'].to_list()[-1])} with {count_text(rows['live'][-1])}"
         )
-        words.append(f"{_cpus(cpus)}: {share_text(rows['share'].to_list()[0])} with 1 area, {ends}")
+        words.append(
+            f"{cpus_text(cpus)}: {share_text(rows['share'].to_list()[0])} with 1 area, {ends}"
+        )
     text.append("Areas that are replaced at random, " + "; ".join(words) + ".")
     away = [
         abs(row["share"] - row["formula"]) / math.sqrt(spread / row["replaced"])
@@ -147,16 +149,13 @@ def say_live(table: pl.DataFrame, policy: str) -> str:
 _FEW: Final = 0.01
 
 
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"
-
-
 def say_overlap(table: pl.DataFrame, cpus: int) -> str:
     """Word what overlap costs in exchange: chunks that areas hold, at the end, on so many CPUs."""
     rows = table.filter((pl.col("shape") == "replaced") & (pl.col("cpus") == cpus))
     few, many = rows.row(0, named=True), rows.row(rows.height - 1, named=True)
     return (
-        f"With {_cpus(cpus)}, {count_text(few['live'])} live area leaves {_size(few['lost'])} lost "
+        f"With {cpus_text(cpus)}, {many_text(few['live'], 'live area')} "
+        f"{'leaves' if few['live'] == 1 else 'leave'} {_size(few['lost'])} lost "
         f"and {_size(few['held'])} held after {count_text(few['refills'])} refills; "
         f"{count_text(many['live'])} live areas leave {_size(many['lost'])} lost, and their "
         f"{size_text(many['in_use'])} hold {_size(many['held'])}."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from vmalloc_model.studies.left_to_win import ENOUGH, SMALL, SWEPT
-from vmalloc_model.studies.left_to_win_words import cpus_text, range_text, rate_text
+from vmalloc_model.studies.left_to_win_words import range_text, rate_text
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import share_text, size_text
+from vmalloc_model.units import cpus_text, share_text, size_text
 
 __all__ = [
     "chunk_summary",

@@ -11,7 +11,7 @@ from vmalloc_model.experiments.lock_visits import CAUSES, LOCKS
 from vmalloc_model.runs import find_run
 from vmalloc_model.studies.left_to_win import GROWS, SWEPT, VARIANTS
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "MUCH",
     "causes_summary",
     "causes_text",
-    "cpus_text",
     "locks_table",
     "range_text",
     "rate_text",
@@ -55,11 +54,6 @@ def rate_text(value: float) -> str:
 
 def _listed(streams: Sequence[str]) -> str:
     return ", ".join(f"*{stream}*" for stream in streams) or "none"
-
-
-def cpus_text(number: int) -> str:
-    """Word a number of CPUs."""
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"
 
 
 def _of(table: pl.DataFrame, variant: str, half: int = 2) -> pl.DataFrame:

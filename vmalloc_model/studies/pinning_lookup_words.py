@@ -8,7 +8,7 @@ import polars as pl
 
 from vmalloc_model.studies.pinning_words import failed
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text, share_text
+from vmalloc_model.units import count_text, cpus_text, share_text
 
 __all__ = [
     "TENS",
@@ -34,10 +34,10 @@ def say_lookup(table: pl.DataFrame, policy: str) -> str:
     words = [
         f"{_number(steps)} on *{name}*" for name, steps in rows.select("stream", "steps").rows()
     ]
-    text = f"Chunks that a free looks at under {policy}, on average. At {_cpus(last)}: "
+    text = f"Chunks that a free looks at under {policy}, on average. At {cpus_text(last)}: "
     text += f"{', '.join(words) or 'no free looks for a chunk'}. "
     above = [
-        f"*{name}* at {_cpus(cpus)}"
+        f"*{name}* at {cpus_text(cpus)}"
         for name, cpus, steps in table.select("stream", "cpus", "steps").rows()
         if steps is not None and steps > TENS
     ]
@@ -50,10 +50,6 @@ def say_lookup(table: pl.DataFrame, policy: str) -> str:
         )
         + failed(table)
     )
-
-
-def _cpus(number: int) -> str:
-    return "1 CPU" if number == 1 else f"{count_text(number)} CPUs"
 
 
 def _number(value: float | None) -> str:
@@ -129,8 +125,8 @@ def say_steps(table: pl.DataFrame) -> str:
         return "No free looked for a chunk."
     steps, listed = rows["steps"].to_list(), rows["listed"].to_list()
     return (
-        f"With {_cpus(last)} a free looks at {_number(min(steps))} to {_number(max(steps))} chunks "
-        f"on average, of {_number(min(listed))} to {_number(max(listed))} on the list."
+        f"With {cpus_text(last)} a free looks at {_number(min(steps))} to {_number(max(steps))} "
+        f"chunks on average, of {_number(min(listed))} to {_number(max(listed))} on the list."
     )
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from vmalloc_model.studies.pinning import FOREVER, PARTS
 from vmalloc_model.studies.wide import wide
-from vmalloc_model.units import count_text, share_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -88,8 +88,7 @@ def say_streams(ends: pl.DataFrame, platform: str, cpus: int) -> str:
     for row in ends.unique("stream", maintain_order=True).iter_rows(named=True):
         title = "recorded requests" if row["recorded"] else WORKLOADS[row["stream"]].title
         words.append(f"{row['stream']}: {title}")
-    number = "1 CPU" if cpus == 1 else f"{count_text(cpus)} CPUs"
-    return f"Synthetic streams run on {platform} with {number}. {'; '.join(words)}."
+    return f"Synthetic streams run on {platform} with {cpus_text(cpus)}. {'; '.join(words)}."
 
 
 def say_occupancy(table: pl.DataFrame, ends: pl.DataFrame) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from vmalloc_model.platforms import Platform, find_platform, load_platforms
 from vmalloc_model.units import parse_size, size_text
 
-__all__ = ["chosen", "cpus_text", "end_text", "listed", "range_text"]
+__all__ = ["chosen", "end_text", "listed", "range_text"]
 
 _BOUND: Final = {"exact": "", "at least": "at least ", "at most": "at most ", "default": ""}
 
@@ -24,17 +24,6 @@ def listed(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return ", ".join(words[:-1]) + f" and {words[-1]}"
-
-
-def cpus_text(cpus: int) -> str:
-    """Print a number of CPUs in words.
-
-    Examples
-    --------
-    >>> cpus_text(1), cpus_text(8192)
-    ('1 CPU', '8,192 CPUs')
-    """
-    return f"{cpus:,} CPU" + ("" if cpus == 1 else "s")
 
 
 def range_text(platform: Platform) -> str:

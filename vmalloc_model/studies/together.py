@@ -21,8 +21,8 @@ from vmalloc_model.constraints import (
 )
 from vmalloc_model.platforms import Platform
 from vmalloc_model.premises import load_premises
-from vmalloc_model.studies.platform_rows import chosen, cpus_text, end_text, listed, range_text
-from vmalloc_model.units import share_text, size_text
+from vmalloc_model.studies.platform_rows import chosen, end_text, listed, range_text
+from vmalloc_model.units import cpus_text, share_text, size_text
 
 __all__ = [
     "MAXIMUM",

@@ -16,9 +16,10 @@ from vmalloc_model.constraints import (
 )
 from vmalloc_model.platforms import Platform, find_platform
 from vmalloc_model.premises import load_premises
-from vmalloc_model.studies.platform_rows import cpus_text, end_text, listed
+from vmalloc_model.studies.platform_rows import end_text, listed
 from vmalloc_model.studies.together import Criteria, largest_file
 from vmalloc_model.units import (
+    cpus_text,
     power_of_two_at_least,
     power_of_two_at_most,
     share_text,

@@ -17,10 +17,10 @@ from vmalloc_model.constraints import (
     reserved_share,
 )
 from vmalloc_model.platforms import Platform, find_platform
-from vmalloc_model.studies.platform_rows import chosen, cpus_text, end_text, listed
+from vmalloc_model.studies.platform_rows import chosen, end_text, listed
 from vmalloc_model.studies.refills import refills_table
 from vmalloc_model.studies.together import Criteria
-from vmalloc_model.units import share_text, size_text
+from vmalloc_model.units import cpus_text, share_text, size_text
 
 __all__ = ["say_what_follows", "what_follows"]
 
