@@ -21,6 +21,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -74,7 +75,9 @@ def is_stored(path: str | Path) -> bool:
 
 
 class Writer:
-    """Writes a ``run.npz`` piece by piece, in a ``with``; it never holds more than a block.
+    """Writes a ``run.npz`` piece by piece, in a ``with``; it never holds more than two blocks.
+
+    A thread packs one block of events while the next is read: packing takes as long as reading.
 
     Parameters
     ----------
@@ -84,6 +87,8 @@ class Writer:
 
     def __init__(self, file: BinaryIO) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._packer = ThreadPoolExecutor(1, "packer")
+        self._packing: Future[None] | None = None
         self._events = np.empty(BLOCK, EVENT)
         self._waiting = self._blocks = self._copies = 0
 
@@ -91,6 +96,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._packer.shutdown()
         # After a failure nobody wants the file, and its end may not be writable either.
         with suppress(OSError) if kind else nullcontext():
             self._archive.close()
@@ -107,26 +113,41 @@ class Writer:
 
     def add_oplog(self, text: bytes) -> None:
         """Write the text of an operation log."""
+        self._settle()
         self._add("oplog", np.frombuffer(text, np.uint8))
 
     def add_copy(self, text: bytes) -> None:
         """Append the text of a copy of vmallocinfo."""
+        self._settle()
         self._add(f"vmallocinfo/{self._copies:06}", np.frombuffer(text, np.uint8))
         self._copies += 1
 
     def finish(self, about: About) -> None:
         """Write what is left, and what the recording says about itself."""
         self._flush()
+        self._settle()
         record = {"format": FORMAT, "package": __version__, "about": about.record()}
         text = json.dumps(record, indent=1, ensure_ascii=False)
         self._add("about", np.frombuffer(text.encode(), np.uint8))
 
     def _flush(self) -> None:
-        events = self._events[: self._waiting]
-        for column in (EVENT.names or ()) if len(events) else ():  # columns pack better than rows
-            self._add(f"events/{self._blocks:06}/{column}", np.ascontiguousarray(events[column]))
+        self._settle()
+        if self._waiting:
+            events = self._events[: self._waiting]
+            self._packing = self._packer.submit(self._pack, self._blocks, events)
+            self._events = np.empty(BLOCK, EVENT)
         self._blocks += 1
         self._waiting = 0
+
+    def _pack(self, block: int, events: npt.NDArray[np.void]) -> None:
+        for column in EVENT.names or ():  # columns pack better than rows
+            self._add(f"events/{block:06}/{column}", np.ascontiguousarray(events[column]))
+
+    def _settle(self) -> None:
+        """Wait until the archive is nobody's; raise what went wrong in the thread."""
+        if self._packing is not None:
+            self._packing.result()
+            self._packing = None
 
     def _add(self, name: str, array: npt.NDArray[Any]) -> None:
         info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)  # without the time of writing
