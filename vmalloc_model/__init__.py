@@ -3,4 +3,4 @@
 The package is built in floors; a module imports only from floors below it (see ``DESIGN.md``).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
