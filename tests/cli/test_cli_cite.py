@@ -6,7 +6,7 @@ import re
 import pytest
 
 from vmalloc_model.citing.snippet import MESSAGE_ID
-from vmalloc_model.claims.claim import VERDICTS, load_claims
+from vmalloc_model.claims.claim import BEYOND, VERDICTS, load_claims
 from vmalloc_model.cli import main
 from vmalloc_model.report import kept
 from vmalloc_model.report.project import Project
@@ -131,7 +131,9 @@ def test_claims_are_listed(run):
     claims = load_claims()
     lines = output.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == [claim.id for claim in claims]
-    assert lines[-1] == f"{len(claims)} claims"
+    others = [claim.id for claim in claims if claim.part == BEYOND]
+    assert [line.split()[0] for line in lines if "(not in the mail) " in line] == others
+    assert lines[-1] == f"{len(claims)} claims, {len(others)} not in the mail"
     chosen = run("claims", "--verdict", "contradicted", "--topic", "cost")[1].splitlines()
     assert 1 < len(chosen) < len(lines)
     assert all("  contradicted  " in line for line in chosen[:-1])

@@ -242,6 +242,13 @@ def test_the_place_of_the_patches_is_said_both_ways(points):
     every = points.with_columns(front=pl.col("front") | (pl.col("design") == "rfc12"))
     assert f"for {rows.height} of {rows.height} streams" in words.say_author(every, 8 * MIB)
     assert "not among" in words.say_author(points.filter(design="mainline"), 8 * MIB)
+    posted = points.filter("fits", design="rfc10", asked=8 * MIB)
+    platform = posted["platform"][0]
+    here = posted.filter(platform=platform)
+    text = words.say_posted(points, platform, 8 * MIB)
+    assert f"for {here.filter('front').height} of {here.height} streams" in text
+    assert f"at worst {words.rate_text(max(here['visits']))} visits" in text
+    assert "not among" in words.say_posted(points.filter(design="mainline"), platform, 8 * MIB)
     short = points.with_columns(usable=pl.lit(False), failures=pl.lit(0))
     places = words.author_table(short, 8 * MIB)["place"].unique().to_list()
     assert places == ["not judged: the stream is too short to use up its chunks"]

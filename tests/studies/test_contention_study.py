@@ -138,6 +138,27 @@ def test_the_chunk_size_moves_the_overlays_knee_and_not_mainlines(cases):
     assert "in 4 of 4 cases" in words.say_chunks(moved, MOST)
 
 
+def test_node_locks_may_undo_what_an_overlay_gains():
+    rows = [
+        ("mainline", 50.0, 100.0),
+        ("rfc10", 170.0, 45.0),  # gains at the global lock, limited sooner by a node's
+        ("rfc11", 40.0, 30.0),  # does not gain
+        ("rfc12", 900.0, 60.0),
+        (NO_POOLS, 60.0, 1.0),
+    ]
+    limits = pl.DataFrame(
+        [("stacks", design, 1e6 * one, 1e6 * node) for design, one, node in rows],
+        schema=["workload", "design", "global_limit", "node_limit"],
+        orient="row",
+    )
+    text = words.say_node_locks(limits)
+    assert text.endswith(
+        "in 1 of 3 cases: rfc10 on *stacks* (45 against 50 million pairs a second)."
+    )
+    free = limits.with_columns(node_limit=pl.lit(1e12))
+    assert words.say_node_locks(free).endswith("in none of 3 cases.")
+
+
 def test_captions_follow_the_tables(cases):
     shown = contention.shown_cases(cases, 16 * MIB)
     limits = contention.limits_table(shown, COSTS, MOST)
@@ -146,6 +167,9 @@ def test_captions_follow_the_tables(cases):
     assert f"no-pools {limits.filter(design=NO_POOLS)['knee'].to_list()[0]}" in text
     free = limits.with_columns(node_limit=pl.lit(float("inf")))
     assert "in 0 of 6 cases." in words.say_limits(free, [2, 8], MOST)
+    assert "no-pools, which has one node, is not among these; there it does in 0 of 2." in (
+        words.say_limits(free, [2, 8], MOST)
+    )
     never = limits.with_columns(knee=pl.lit(None, dtype=pl.Int64))
     assert "mainline over 1,024" in words.say_limits(never, [2, 8], MOST)
     assert words.shown_limits(never, MOST)["knee"].unique().to_list() == ["over 1,024"]

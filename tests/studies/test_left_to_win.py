@@ -196,6 +196,19 @@ def test_the_verdict_is_a_saving_against_pools(visits):
     assert "on the 5 where they leave less than 10, it saves 0." in text
 
 
+def test_a_version_that_makes_more_visits_than_pools_alone_is_named(visits):
+    more = visits.with_columns(
+        visits=pl.when((pl.col("variant") == "11/12") & (pl.col("stream") == "xfs"))
+        .then(9000.0)
+        .when(pl.col("variant") == "pools only")
+        .then(500.0)
+        .otherwise(1.0)
+    )
+    assert words.say_worse(more).endswith("alone: 11/12 on *xfs* (9,000 against 500).")
+    none = visits.with_columns(visits=pl.lit(1.0))
+    assert words.say_worse(none).endswith("has no version on any stream.")
+
+
 def test_orders_and_layers_are_counted(visits):
     text = words.say_order(visits)
     assert text.count("of 5 streams") == 4

@@ -14,7 +14,14 @@ from vmalloc_model.constraints import (
     reserved_share,
 )
 from vmalloc_model.platforms import Platform
-from vmalloc_model.units import KIB, count_text, power_of_two_at_least, share_text, size_text
+from vmalloc_model.units import (
+    KIB,
+    count_text,
+    power_of_two_at_least,
+    power_of_two_at_most,
+    share_text,
+    size_text,
+)
 
 NEGLIGIBLE: Final = 0.001
 """Share of the range below which a cost counts as negligible here; the mail gives no number."""
@@ -254,7 +261,7 @@ def upper_bound(claim: Claim, evidence: Evidence) -> Finding:
             "platforms without room": len(broken),
         },
         f"The mail names no share that would be too much. If the most CPUs of Kconfig may fill the "
-        f"range, {machine.name} allows chunks up to {size_text(own)}"
+        f"range, {machine.name} allows chunks up to {size_text(power_of_two_at_most(own).item())}"
         + (
             f"; on {len(broken)} of {len(room)} platforms ({listed(broken)}) {size_text(chunk)} "
             f"are too much already."

@@ -1,4 +1,4 @@
-"""``vmalloc-model claims``: what the mail claims, and what the checks find."""
+"""``vmalloc-model claims``: what the mail claims or may seem to, and what the checks find."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from vmalloc_model.cli import completing
 from vmalloc_model.errors import InputError, nearest
+from vmalloc_model.units import many_text
 
 if TYPE_CHECKING:
     from vmalloc_model.citing.claims import Checked
@@ -30,7 +31,10 @@ __all__ = ["command"]
     show_default=True,
 )
 def command(id: str | None, verdict: str | None, topic: str | None, form: str) -> None:
-    """List the claims of the mail with their verdicts, or one claim in full.
+    """List claims with their verdicts, or one claim in full.
+
+    Claims are those of the mail, and some that the mail does not make but its reader may take for
+    granted.
 
     Verdicts are computed now, by the check of each claim: holds, holds with conditions,
     contradicted, cannot be checked.
@@ -74,10 +78,17 @@ _COLUMNS = ("id", "part", "place", "topic", "claim", "verdict", "label", "becaus
 
 
 def _list(found: list[Checked]) -> str:
+    from vmalloc_model.claims.claim import BEYOND
     from vmalloc_model.cli.output import aligned
 
-    rows = [[one.claim.id, one.finding.verdict, one.claim.text] for one in found]
-    return "\n".join([*aligned(rows), f"{len(found)} claims"])
+    whose = ["(not in the mail) " if one.claim.part == BEYOND else "" for one in found]
+    rows = [
+        [one.claim.id, one.finding.verdict, words + one.claim.text]
+        for one, words in zip(found, whose, strict=True)
+    ]
+    others = sum(map(bool, whose))
+    count = many_text(len(found), "claim")
+    return "\n".join([*aligned(rows), count + (f", {others} not in the mail" if others else "")])
 
 
 def _full(one: Checked) -> str:

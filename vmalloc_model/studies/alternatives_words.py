@@ -9,7 +9,7 @@ import polars as pl
 
 from vmalloc_model.experiments.settled import DESIGNS, Design
 from vmalloc_model.studies.alternatives import BASELINE, HELD, designs_of
-from vmalloc_model.units import count_text, cpus_text, size_text
+from vmalloc_model.units import count_text, cpus_text, share_text, size_text
 from vmalloc_model.workloads import WORKLOADS
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "say_streams",
 ]
 
+POSTED: Final = "rfc10"
 AUTHOR: Final = "rfc12"
 """The state after the last patch."""
 
@@ -87,7 +88,8 @@ def say_designs(policies: Sequence[str]) -> str:
             f"last use: {', '.join(early)}. "
         )
     return text + (
-        f"With an overlay, only {' and '.join(whole)} neither does that nor loses chunks, except "
+        f"With an overlay, only {' and '.join(whole)} neither does that nor loses address "
+        "space for good, except "
         "where a request does not fit an empty chunk."
     )
 
@@ -267,6 +269,26 @@ def author_table(table: pl.DataFrame, chunk_size: int) -> pl.DataFrame:
         rows.append((row["platform"], row["stream"], *numbers, _place(row, same)))
     names = ["platform", "stream", "visits", "held", "place"]
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def say_posted(table: pl.DataFrame, platform: str, chunk_size: int) -> str:
+    """Say where 10/12 as posted lies on a platform, and what it holds after the horizon."""
+    rows = table.filter("fits", design=POSTED, platform=platform, asked=chunk_size)
+    name = f"{POSTED} with chunks of {size_text(chunk_size)}"
+    if not rows.height:
+        return f"{name} is not among what is compared on {platform}."
+    on = rows.filter("front").height
+    visits, plain = (
+        rate_text(max(of["visits"].to_list()))
+        for of in (rows, table.filter("fits", design=BASELINE, platform=platform))
+    )
+    worst = rows.sort("later", descending=True, maintain_order=True).row(0, named=True)
+    return (
+        f"On {platform} {name} waits for the flush and makes at worst {visits} visits per 1,000 "
+        f"(mainline {plain}). It is on the front of all designs for {on} of {rows.height} streams. "
+        f"After the horizon it would hold {share_text(worst['later'] / worst['range'])} of the "
+        f"range on *{worst['stream']}*."
+    )
 
 
 def say_author(table: pl.DataFrame, chunk_size: int) -> str:

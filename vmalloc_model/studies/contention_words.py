@@ -86,14 +86,42 @@ def say_limits(limits: pl.DataFrame, machines: Sequence[int], most: int) -> str:
         for row in limits.iter_rows(named=True)
         if row["node_limit"] < row["global_limit"] and row["design"] != NO_POOLS
     ]
+    single = limits.filter(design=NO_POOLS)
+    also = single.filter(pl.col("node_limit") < pl.col("global_limit")).height
     text.append(
         "Where a visit to a node's lock costs as much, the busiest of these (*node limit*) limits "
         "sooner than the "
         f"global one in {len(tighter)} of "
-        f"{limits.filter(pl.col('design') != NO_POOLS).height} cases"
-        + (f": {', '.join(tighter)}." if tighter else ".")
+        f"{limits.height - single.height} cases"
+        + (f": {', '.join(tighter)}" if tighter else "")
+        + f". {NO_POOLS}, which has one node, is not among these; there it does in {also} of "
+        f"{single.height}."
     )
     return " ".join(text)
+
+
+def say_node_locks(limits: pl.DataFrame) -> str:
+    """Say where locks of nodes undo what an overlay gains at the global lock.
+
+    Both limits of a design are taken together: the tighter one counts.
+    """
+    rows = limits.filter(pl.col("design") != NO_POOLS).with_columns(
+        tighter=pl.min_horizontal("global_limit", "node_limit")
+    )
+    plain = {row["workload"]: row for row in rows.filter(design=BASELINE).iter_rows(named=True)}
+    others = rows.filter(pl.col("design") != BASELINE).to_dicts()
+    undone = [
+        f"{row['design']} on *{row['workload']}* ({_rate(row['tighter'])} against "
+        f"{_rate(plain[row['workload']]['tighter'])} million pairs a second)"
+        for row in others
+        if row["global_limit"] > plain[row["workload"]]["global_limit"]
+        and row["tighter"] < plain[row["workload"]]["tighter"]
+    ]
+    start = "If a visit to a node's lock costs as much as one to the global lock, an overlay that "
+    start += "gains at the global lock is limited sooner than mainline all the same"
+    if not undone:
+        return f"{start} in none of {len(others)} cases."
+    return f"{start} in {len(undone)} of {len(others)} cases: {', '.join(undone)}."
 
 
 def shown_matters(matters: pl.DataFrame, most: int) -> pl.DataFrame:

@@ -280,12 +280,12 @@ def say_placed(placed: pl.DataFrame) -> str:
     still = placed.filter(pl.col("placed_failures") > 0)
     start = (
         "An empty range is the worst case. With one chunk of per-CPU memory at its top before the "
-        "first allocation,"
+        "first allocation, and all policies together,"
     )
     if not still.height:
-        return f"{start} none of these {count_text(placed.height)} cases fails."
+        return f"{start} none of the {count_text(placed.height)} cases with failures has any left."
     cases = cases_text(still.unique(("platform", "cpus", "policy"), maintain_order=True).to_dicts())
     return (
-        f"{start} {count_text(still.height)} of these {count_text(placed.height)} cases still "
-        f"fail: {cases}."
+        f"{start} {count_text(still.height)} of the {count_text(placed.height)} cases with "
+        f"failures still have some: {cases}."
     )

@@ -33,8 +33,14 @@ def small_verdict(churn: pl.DataFrame, policy: str = "rfc12") -> str:
     if not failed.height:
         return text
     worst = max(row["failures"] / row["requests"] for row in failed.iter_rows(named=True))
-    cases = failed.unique(("platform", "cpus", "policy"), maintain_order=True).to_dicts()
-    return f"{text} Allocations fail, up to {share_text(worst)}: {cases_text(cases)}."
+    key = ("platform", "cpus", "policy")
+    plain = failed.filter(mappings=0).unique(key, maintain_order=True)
+    mapped = failed.filter(pl.col("mappings") > 0).unique(key, maintain_order=True)
+    mapped = mapped.join(plain, on=key, how="anti", maintain_order="left")
+    words = [cases_text(plain.to_dicts())] if plain.height else []
+    if mapped.height:
+        words.append(f"with device mappings in the range {cases_text(mapped.to_dicts())}")
+    return f"{text} Allocations fail, up to {share_text(worst)}: {'; '.join(words)}."
 
 
 def stopped_verdict(stopped: pl.DataFrame, policy: str = "rfc12") -> str:

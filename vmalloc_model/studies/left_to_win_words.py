@@ -168,6 +168,19 @@ def _failed(table: pl.DataFrame, column: str, what: str) -> str:
     )
 
 
+def say_worse(table: pl.DataFrame) -> str:
+    """Say where a version of the overlay makes more visits than pools alone."""
+    pools = dict(_of(table, "pools only").select("stream", "visits").rows())
+    worse = [
+        f"{name} on *{stream}* ({rate_text(visits)} against {rate_text(pools[stream])})"
+        for name in ("10/12", "11/12", "12/12")
+        for stream, visits in _of(table, name).select("stream", "visits").rows()
+        if visits > pools[stream]
+    ]
+    start = "More visits than with pools alone"
+    return f"{start}: {', '.join(worse)}." if worse else f"{start} has no version on any stream."
+
+
 def say_left(table: pl.DataFrame) -> str:
     """Word the verdict: what the overlay of 12/12 saves where pools leave much, and where not."""
     pools = _of(table, "pools only").select("stream", before="visits")

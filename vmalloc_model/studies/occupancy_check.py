@@ -161,7 +161,7 @@ def _mixes(table: pl.DataFrame) -> str:
 
 
 def _agreement(largest: float, beyond: int) -> str:
-    shown = f"The largest |z| is {math.floor(100 * largest) / 100:.2f}"
+    shown = f"The largest |z| is {largest:.2f}"
     return (
         f"{shown}: {beyond} beyond {BAND:g}, among"
         if beyond

@@ -108,12 +108,7 @@ def counts_table(played: Sequence[Played]) -> pl.DataFrame:
         Of each run only the first order, as in its kernel.
     """
     rows: list[tuple[object, ...]] = []
-    seen: set[str] = set()
-    for one in played:
-        run = one.stream.split(", ")[0]
-        if run in seen:
-            continue
-        seen.add(run)
+    for one in _drawn(played):
         numbers = np.unique(one.counts)
         below = np.searchsorted(np.sort(one.counts), numbers, side="right") / one.counts.size
         points = [("recorded order", *pair) for pair in zip(numbers, below, strict=True)]
@@ -123,6 +118,14 @@ def counts_table(played: Sequence[Played]) -> pl.DataFrame:
         points += [("independent", k, law[k]) for k in range(first, law.size, step)]
         rows += [(one.stream, what, int(k), float(share)) for what, k, share in points]
     return pl.DataFrame(rows, schema=_COUNTS, orient="row")
+
+
+def _drawn(played: Sequence[Played]) -> list[Played]:
+    """Of each run the first order."""
+    first: dict[str, Played] = {}
+    for one in played:
+        first.setdefault(one.stream.split(", ")[0], one)
+    return list(first.values())
 
 
 def counts_summary(table: pl.DataFrame) -> pl.DataFrame:
@@ -176,7 +179,7 @@ def say_counts(played: Sequence[Played], chunk_size: int) -> str:
         f"{digits(float(np.median(one.counts)))}, standard deviation {_deviation(one):,.1f} over "
         f"{count_text(one.counts.size)} chunks; independent requests have a mean of "
         f"{digits(one.exact.requests)} and a standard deviation of {one.deviation:,.1f}"
-        for one in played
+        for one in _drawn(played)
         if one.counts.size > 1
     ]
     if not words:

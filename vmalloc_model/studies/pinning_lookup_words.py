@@ -63,14 +63,14 @@ def _share(value: float | None) -> str:
 
 
 def lookup_summary(table: pl.DataFrame) -> pl.DataFrame:
-    """Print steps for each free, and chunks on the list, one row for each number of CPUs."""
+    """Print steps for each free, and chunks on the list at the end, one row for each CPU count."""
     shown = table.with_columns(pair=pl.struct("steps", "listed"))
     return wide(
         shown,
         ["cpus"],
         "stream",
         "pair",
-        lambda pair: f"{_number(pair['steps'])} of {count_text(pair['listed'])}",
+        lambda pair: f"{_number(pair['steps'])}; {count_text(pair['listed'])} listed",
     )
 
 
