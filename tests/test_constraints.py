@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vmalloc_model import constraints as c
 from vmalloc_model.errors import InputError
+from vmalloc_model.platforms import find_platform
 from vmalloc_model.requests import LARGEST
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
@@ -214,6 +215,8 @@ def test_metadata_and_page_tables_by_counting():
         assert int(c.page_table_bytes(chunk, page, pointer)) == len(tables) * page
     assert int(c.page_table_bytes(64 * MIB, 4096, 8)) == 32 * 4096  # 2 MiB for each table
     assert int(c.page_table_bytes(64 * MIB, 4096, 4)) == 16 * 4096  # 4 MiB on 32-bit
+    arm = find_platform("arm")
+    assert int(c.page_table_bytes(64 * MIB, 4096, 4, arm.entry_copies)) == 32 * 4096  # 2 MiB
     assert c.page_table_share(4096, 8) == c.page_table_bytes(GIB, 4096, 8) / GIB
 
 

@@ -224,7 +224,12 @@ def _expanded(scalar: str, text: str, place: str) -> list[int]:
     by, factor = step_text[:1], step_text[1:]
     step = read(factor, place) if factor else 0
     if by not in ("*", "+") or first < 1 or last < first or step < (2 if by == "*" else 1):
-        raise InputError(place, "not a range", value=text, allowed="first:last:*N or first:last:+N")
+        raise InputError(
+            place,
+            "not a range",
+            value=text,
+            allowed="first:last:*N, N above 1, or first:last:+N, and first <= last",
+        )
     values = []
     while first <= last:
         values.append(first)

@@ -72,6 +72,14 @@ class Platform:
         return None if self.start is None else self.start + self.size
 
     @property
+    def entry_copies(self) -> int:
+        """Copies of each entry that a page of last-level tables holds.
+
+        Two on 32-bit arm, the hardware's and Linux's own (arch/arm/include/asm/pgtable-2level.h).
+        """
+        return 2 if self.arch == "arm" else 1
+
+    @property
     def usable_size(self) -> int:
         """Bytes that an allocation can reach.
 

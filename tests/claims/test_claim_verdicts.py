@@ -241,6 +241,12 @@ def test_other_data_turn_the_verdict(id, findings, found, data):
     assert turned.numbers or id == "fast-path"
 
 
+def test_a_32_bit_range_says_nothing_about_a_64_bit_one(found):
+    finding = found("range-lasts", platform="i386")
+    assert (finding.verdict, finding.numbers) == ("cannot be checked", {})
+    assert finding.because.endswith("is not 64-bit.")
+
+
 @pytest.mark.parametrize("guard_pages", [0, 1])
 @pytest.mark.parametrize("barely", [0.3, 1.0])
 def test_argument_2_saves_less_from_the_same_chunks_on_as_in_the_summary(

@@ -2,8 +2,10 @@
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,40 @@ def test_standard_input(tmp_path, pack):
     done = subprocess.run(words, input=text, cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.startswith(b"standard input: ftrace text, 8,601 lines")
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("some", [False, True])
+def test_standard_input_that_stays_open_can_be_interrupted(tmp_path, number, some):
+    """As with ``cat trace_pipe``: the thread that reads waits for input, and nothing waits for it.
+
+    Polars must be there: its handler of Ctrl-C has the system go on waiting.
+    """
+    program = (
+        "import signal, polars; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from vmalloc_model.cli import main; main()"
+    )
+    words = [sys.executable, "-c", program, "import", "-", "-o", "run.npz"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, cwd=tmp_path) as process:
+        try:
+            # More than the first block: the thread that packs is there too.
+            process.stdin.write(gzip.decompress(TRACE.read_bytes()) * 3 if some else b"")
+            process.stdin.flush()
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob(".run.npz.*")) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(0.5)
+            process.send_signal(number)
+            status = process.wait(timeout=10)
+        finally:
+            process.kill()
+        said = process.stderr.read().decode()
+    interrupted = "interrupted; what was finished is kept, and nothing is half-written\n"
+    assert (status, said.lstrip("\n")) == (
+        (130, interrupted) if number == signal.SIGINT else (128 + number, "")
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_binary_on_standard_input(tmp_path):

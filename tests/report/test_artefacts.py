@@ -1,5 +1,6 @@
 import csv
 import json
+import struct
 
 import altair as alt
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from vmalloc_model.errors import InputError
 from vmalloc_model.report import figure, number, table
+from vmalloc_model.report.pictures import png_of
 
 
 @pytest.fixture
@@ -41,6 +43,20 @@ def test_a_figure_leaves_all_its_files(out):
     assert bundle["text/markdown"] == "```{report-figure} fig-share\n```"
     assert json.loads((folder / "chart.vl.json").read_text())["description"] == "Two points."
     assert (folder / "chart.svg").read_text().startswith("<svg")
+
+
+def test_a_figure_without_rows_says_so(out):
+    none = DATA.clear()
+    facet = alt.Chart(none).mark_point().encode(x="chunk:O", y="share:Q").facet(row="chunk:N")
+    figure("fig-none", facet, none, caption="Nothing ends.", description="No panel.")
+    svg = (out / "fig-none" / "chart.svg").read_text()
+    assert ">nothing to show<" in svg
+    png = png_of(out / "fig-none" / "chart.svg")
+    width, height = struct.unpack(">II", png[16:24])
+    assert 600 < width < 3000
+    assert 50 < height < 1000
+    spec = json.loads((out / "fig-none" / "chart.vl.json").read_text())
+    assert spec["description"] == "No panel."
 
 
 def test_the_csv_holds_every_value_exactly(out):

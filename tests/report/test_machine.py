@@ -9,7 +9,7 @@ from vmalloc_model.report.findings import findings
 from vmalloc_model.report.machine import Machine, chapters
 from vmalloc_model.report.project import Project
 from vmalloc_model.report.runner import defaults
-from vmalloc_model.runs import read_requests
+from vmalloc_model.runs import load_runs, read_requests
 
 PROJECT = Project.at()
 
@@ -42,6 +42,13 @@ def test_machine_and_page_size_go_to_chapters_that_ask(log):
     wanted = machine.overrides(["coverage", "growth"])
     assert set(wanted["coverage"]) == {"runs"}
     assert (wanted["growth"]["platform"], wanted["growth"]["cpus"]) == ("arm64-39bit-4k", 64)
+
+
+def test_a_platform_that_the_run_is_not_of_is_refused():
+    with pytest.raises(InputError, match="was recorded on x86_64-4level"):
+        Machine.of(PROJECT, "smp1", "i386")
+    with pytest.raises(InputError, match="its vmalloc range is not that of x86_64-5level"):
+        Machine.of(PROJECT, str(load_runs()["smp1"].path), "x86_64-5level")
 
 
 def test_an_own_file_is_named_from_anywhere(tmp_path, monkeypatch):

@@ -288,7 +288,8 @@ def test_durations(seconds, text):
 
 
 def test_memory_of_chunks():
-    table = leaks_memory.memory_table([X86, "arm64-48bit-64k", "i386"], 64 * MIB)
+    table = leaks_memory.memory_table([X86, "arm64-48bit-64k", "i386", "arm"], 64 * MIB)
+    assert of(table, platform="arm")["tables"] == 2 * of(table, platform="i386")["tables"]
     wide = of(table, platform=X86)
     assert (wide["tables"], wide["taken"], wide["order"]) == (128 << 10, 256 << 10, 6)
     assert wide["chunks"] == (1 << 19) - 1

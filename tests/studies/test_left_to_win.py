@@ -159,9 +159,12 @@ def test_giving_back_grows_with_the_machine():
     assert "10/12: most is added on *mixed*" in text
     shown = sizing.cpus_shown(table)
     assert shown.columns == ["stream", "cpus", *study.ASKED]
-    assert "no stream has more with 2 CPUs than with 2 CPUs" in sizing.say_cpus(
-        table.filter(cpus=2)
-    )
+    level = table.with_columns(visits=pl.lit(1.0))
+    assert "no stream has more with 16 CPUs than with 2 CPUs" in sizing.say_cpus(level)
+    alone = sizing.say_cpus(table.filter(cpus=2))
+    assert alone.endswith("of vmap nodes. Only 2 CPUs were tried.")
+    one = sizing.say_cpus(table.filter(cpus=2).with_columns(cpus=pl.lit(1)))
+    assert one.endswith("of vmap nodes. Only 1 CPU was tried.")
 
 
 # --- sentences -----------------------------------------------------------------------------------

@@ -182,14 +182,16 @@ FORMS = {
 def test_every_form_reads_as_the_twin_reads_it(tmp_path, form, lines, block_size, packed):
     header, line_of = FORMS[form]
     first = (("init", 1, 0, ".....", 1, 2000), ("free_vmap_area_noflush", 4096, 1, 2))
+    entries = f" {1 + len(lines)}/{1 + len(lines)} "
     text = "\n".join(
-        header
+        [said.replace(" 7/7 ", entries) for said in header]
         + [
             line_of(head, "tracing_mark_write", f"MARK {what}")
             if isinstance(what, str)
             else line_of(head, what[0], fields_text(*what))
             for head, what in [first, *lines]
         ]
+        + [""]
     ).encode()
     (tmp_path / "t").write_bytes(gzip.compress(text, 1) if packed else text)
     with pytest.MonkeyPatch.context() as patch:
@@ -198,7 +200,7 @@ def test_every_form_reads_as_the_twin_reads_it(tmp_path, form, lines, block_size
     events, phases = twin(text)
     assert as_dicts(trace.events) == events
     assert trace.phases == (("",) if form.startswith("perf") else phases)
-    assert trace.lines == text.count(b"\n") + 1
+    assert trace.lines == text.count(b"\n")
     assert trace.cpus == (8193 if header else max(event["cpu"] for event in events) + 1)
     assert trace.lost == 0
 
@@ -327,14 +329,14 @@ HEAD_OF_MARK = HEAD + "tracing_mark_write: "
     ],
 )
 def test_lost_events_are_counted(tmp_path, extra, lost):
-    (tmp_path / "t").write_text("\n".join([*extra, *GOOD]))
+    (tmp_path / "t").write_text("\n".join([*extra, *GOOD, ""]))
     trace = read_ftrace(tmp_path / "t")
     assert (len(trace.events), trace.lost) == (3, lost)
 
 
 def test_marks_that_are_not_phases_are_passed_over(tmp_path):
     mark = trace_line(("sh", 9, 0, ".....", 9, 0), "tracing_mark_write", "hello")
-    (tmp_path / "t").write_text("\r\n".join([GOOD[0], mark, GOOD[1]]))
+    (tmp_path / "t").write_text("\r\n".join([GOOD[0], mark, GOOD[1], ""]))
     assert read_ftrace(tmp_path / "t").phases == ("",)
 
 
@@ -343,7 +345,7 @@ def test_events_of_other_subsystems_are_counted_and_passed_over(tmp_path):
     stack = [HEAD + "<stack trace>", " => alloc_vmap_area", " => __vmalloc_node_range"]
     chain = ["\tffffffff8123 __vmalloc_node+0x1 ([kernel.kallsyms])", ""]
     (tmp_path / "t").write_text(
-        "\n".join([GOOD[0], other, *stack, GOOD[1], *chain, other, GOOD[2]])
+        "\n".join([GOOD[0], other, *stack, GOOD[1], *chain, other, GOOD[2], ""])
     )
     text = TraceText(TextFile(tmp_path / "t"))
     assert np.concatenate([e["line"] for e in text.events()]).tolist() == [1, 6, 10]
@@ -363,7 +365,7 @@ def test_events_of_other_subsystems_are_counted_and_passed_over(tmp_path):
     ],
 )  # fmt: skip
 def test_what_a_text_says_about_itself(tmp_path, first, form, kernel):
-    (tmp_path / "t").write_text("\n".join([first, *GOOD]))
+    (tmp_path / "t").write_text("\n".join([first, *GOOD, ""]))
     text = TraceText(TextFile(tmp_path / "t", digest=True))
     assert sum(map(len, text.events())) >= 3
     said = text.said()
@@ -378,11 +380,12 @@ def test_what_a_text_says_about_itself(tmp_path, first, form, kernel):
     ("lines", "said"),
     [
         (
-            ["# tracer: nop", HEAD + "sched_switch: prev_comm=a [1] ==> next_comm=b [2]"] * 2,
+            ["# tracer: nop", HEAD + "sched_switch: prev_comm=a [1] ==> next_comm=b [2]"] * 2
+            + [""],
             ["no vmalloc events in 4 lines: 'events there: sched_switch (2)'", "model record"],
         ),
         (
-            ["cc 1 [000] 5.123456: sched:sched_switch: a:1 [120] S ==> b:2 [120]"],
+            ["cc 1 [000] 5.123456: sched:sched_switch: a:1 [120] S ==> b:2 [120]", ""],
             ["events there: sched:sched_switch (1)"],
         ),
         ([HEAD + "do_idle <-cpu_startup_entry", GOOD[0]], ["line 1: broken line", "model record"]),
@@ -401,7 +404,7 @@ def test_what_a_text_says_about_itself(tmp_path, first, form, kernel):
         (["Dear kernel,", GOOD[0]], ["line 1: broken line: 'Dear kernel,'"]),
         ([GOOD[0], GOOD[2][:-20], ""], ["line 2: broken line", "va_start=0xN nr_lazy=N nr_"]),
         (
-            ["# tracer: nop", HEAD + "tracing_mark_write: MARK boot"],
+            ["# tracer: nop", HEAD + "tracing_mark_write: MARK boot", ""],
             ["no vmalloc events in 2 lines", "vmalloc-model record"],
         ),
         (["0x0000 \x00\x01\x02"], ["line 1"]),
@@ -417,6 +420,28 @@ def test_one_clear_error_with_file_and_line(tmp_path, lines, said, pack):
     assert "\n" not in str(error.value)
     for part in said:
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        GOOD[2],
+        GOOD[2][:-1],  # nr_lazy_max=2457, of 24576: still a number
+        HEAD + "sched_switch: prev_comm=a",
+        HEAD_OF_MARK + "MARK z_en",
+    ],
+)
+@pytest.mark.parametrize("block_size", [100, 1 << 21])
+def test_an_event_without_a_line_end_may_be_cut(tmp_path, monkeypatch, last, block_size):
+    monkeypatch.setattr(
+        ftrace, "TextFile", functools.partial(ftrace.TextFile, block_size=block_size)
+    )
+    (tmp_path / "t").write_text("\n".join([*GOOD, last]))
+    with pytest.raises(FileError, match="line 4: the file ends in the middle of a line") as error:
+        read_ftrace(tmp_path / "t")
+    assert "if this one is, a line feed behind it" in str(error.value)
+    (tmp_path / "t").write_text("\n".join([*GOOD, last, "# a remark"]))
+    assert read_ftrace(tmp_path / "t").lines == 5
 
 
 def test_the_first_bad_line_is_the_one_reported(tmp_path):

@@ -2,12 +2,11 @@
 
 import gzip
 import hashlib
-import io
+import os
 import sys
 import threading
 import time
 import zlib
-from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -170,10 +169,36 @@ def test_a_zstd_bomb_is_handed_out_in_blocks(tmp_path):
     assert max(map(len, TextFile(tmp_path / "t", 10_000).blocks())) <= 32 << 20
 
 
-def test_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(b"a\nb"))))
-    file = TextFile("-")
-    assert (file.text(), str(file.path)) == (b"a\nb\n", "standard input")
+def test_standard_input(monkeypatch, tmp_path):
+    (tmp_path / "t").write_bytes(gzip.compress(b"a\nb"))
+    with (tmp_path / "t").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        file = TextFile("-")
+        assert (file.text(), str(file.path)) == (b"a\nb\n", "standard input")
+
+
+def test_standard_input_that_comes_in_pieces(monkeypatch):
+    """Its first bytes tell how it is packed, even if they come one by one."""
+    there, here = os.pipe()
+    text = b"a line\n" * 1000
+
+    def send():
+        for byte in (packed := gzip.compress(text))[:20]:
+            os.write(here, bytes([byte]))
+            time.sleep(0.001)
+        os.write(here, packed[20:])
+        os.close(here)
+
+    threading.Thread(target=send).start()
+    with os.fdopen(there) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert TextFile("-").text() == text
+
+
+def test_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(FileError, match="standard input: it is closed"):
+        TextFile("-").text()
 
 
 def test_who_leaves_early_ends_the_thread_that_reads_ahead(tmp_path):

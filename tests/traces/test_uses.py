@@ -1,5 +1,7 @@
 """What a recording is good for, and the recipes for one."""
 
+import gzip
+
 import pytest
 
 from vmalloc_model.datafiles import data_path
@@ -26,7 +28,7 @@ def failed(about):
 
 def trace(tmp_path, *lines, address=4096):
     path = tmp_path / "t"
-    path.write_text("\n".join(LINES.get(one, one).format(t=5, a=address) for one in lines))
+    path.write_text("".join(LINES.get(one, one).format(t=5, a=address) + "\n" for one in lines))
     return examine(path, [data_path(COPY)])
 
 
@@ -40,6 +42,7 @@ def trace(tmp_path, *lines, address=4096):
         (["alloc", *WHOLE], 4096, ["no losses"]),
         ([*WHOLE, "CPU:0 [LOST 3 EVENTS]"], 4096, ["no losses"]),
         (["# entries-in-buffer/entries-written: 3/4 #P:1", *WHOLE], 4096, ["no losses"]),
+        (["# entries-in-buffer/entries-written: 4/4 #P:1", *WHOLE], 4096, ["no losses"]),
         (WHOLE, 0, ["addresses in clear"]),
         (WHOLE, 0xFFFF, ["addresses in clear"]),
         ([*WHOLE, LINES["alloc"].replace("{t}", "4").format(a=8192)], 4096, ["lock order"]),
@@ -61,6 +64,70 @@ def test_what_is_lost_is_said_in_one_line(tmp_path):
         "record again)"
     )
     assert not any("\n" in line for line in lines)
+
+
+def found(about, name):
+    """Line of the check of this name."""
+    (check,) = [check for check in checks_of(about) if check.name == name]
+    return check.line()
+
+
+def test_a_trace_cut_at_a_line_end_is_not_whole(tmp_path):
+    lines = gzip.decompress(data_path(SMP.format("smp1")).read_bytes()).splitlines(True)
+    (tmp_path / "t").write_bytes(b"".join(lines[:20_000]))
+    about = examine(tmp_path / "t")
+    assert found(about, "no losses") == (
+        "missing  no losses: the header says 39,137 entries, the file has 19,988 (to mend: take "
+        "the whole file; stop tracing (tracing_on) before it is copied)"
+    )
+    assert about.lost == 39_137 - 19_988
+    assert "no losses" in uses_of(about)["replay (validation)"]
+
+
+SAYS = "# entries-in-buffer/entries-written: {0}/{0}   #P:1"
+HEAD = "t-1 [000] d. 5.000000: "
+
+
+@pytest.mark.parametrize(
+    ("lines", "there"),
+    [
+        (WHOLE, None),
+        ([SAYS.format(3), *WHOLE], 3),
+        # A trace that went on while it was read has more than its header says.
+        ([SAYS.format(2), *WHOLE], 2),
+        # Events of all kinds, marks and stacks are entries; their lines below them are not.
+        (
+            [SAYS.format(7), HEAD + "sched_switch: a=1", HEAD + "tracing_mark_write: MARK a",
+             HEAD + "tracing_mark_write: hello", HEAD + "<stack trace>", " => f", " => g", *WHOLE],
+            7,
+        ),
+        # Buffers one behind the other: what one has too much does not make up for another.
+        ([SAYS.format(1), "alloc", SAYS.format(2), "free", "purge"], 3),
+        ([SAYS.format(1), "alloc", "free", SAYS.format(2), "purge"], 2),
+        ([SAYS.format(2), "alloc", SAYS.format(1), "free", "purge"], 2),
+        (["alloc", "free", SAYS.format(2), "purge"], 1),
+    ],
+)  # fmt: skip
+def test_entries_are_counted_behind_their_header(tmp_path, lines, there):
+    about = trace(tmp_path, *lines)
+    assert about.entries_found == there
+    short = (about.entries_in_buffer or 0) - (there or 0)
+    assert (about.lost, "no losses" in failed(about)) == (short, short > 0)
+
+
+def test_one_cpu_whose_time_runs_backwards(tmp_path):
+    late = LINES["alloc"].replace("{t}", "9").format(a=8192)
+    about = trace(tmp_path, late, *WHOLE)
+    assert about.seconds == 4
+    assert found(about, "lock order") == (
+        "missing  lock order: 1 CPU, but 1 event earlier than the one before (to mend: give the "
+        "trace of one boot, its lines in the order in which they were printed)"
+    )
+    two = trace(tmp_path, "cpus=2", late, *WHOLE)
+    assert "2 CPUs, and events are printed after" in found(two, "lock order")
+    assert "1 event earlier than the one before (to mend: boot with nr_cpus=1" in found(
+        two, "lock order"
+    )
 
 
 @pytest.mark.parametrize(

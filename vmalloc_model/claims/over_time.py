@@ -142,6 +142,8 @@ def _lost(row: Result) -> int:
 @check("range-lasts")
 def range_lasts(claim: Claim, evidence: Evidence) -> Finding:
     """Extrapolate the loss of one buffer after the other to the range."""
+    if evidence.machine.pointer_size < 8:
+        return Finding("cannot be checked", {}, f"{evidence.machine.name} is not 64-bit.")
     row = evidence.played("fix_size", nodes=1, parameters={"nr_pages": _BUFFER_PAGES})
     lost = _lost(row)
     rate = _RATE * lost / row["requests"]

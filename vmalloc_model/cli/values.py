@@ -158,7 +158,7 @@ def parse_values(text: str, where: str, read: Callable[[str, str], Any]) -> list
         step = _RANGE_STEP.fullmatch(ends[2])
         by = parse_size(step[2], where) if step else 0
         if not isinstance(first, int) or not step or first > last or by < (2, 1)[step[1] == "+"]:
-            allowed = "FIRST:LAST:*N or FIRST:LAST:+N of whole numbers"
+            allowed = "FIRST:LAST:*N, N above 1, or FIRST:LAST:+N; whole numbers, FIRST <= LAST"
             raise InputError(where, "not a range", value=part.strip(), allowed=allowed)
         if step[1] == "*" and first < 1:
             allowed = "a first value of 1 or more"

@@ -177,7 +177,10 @@ def backpointer_share(
 
 
 def page_table_bytes(
-    chunk_size: npt.ArrayLike, page_size: npt.ArrayLike, pointer_size: npt.ArrayLike
+    chunk_size: npt.ArrayLike,
+    page_size: npt.ArrayLike,
+    pointer_size: npt.ArrayLike,
+    copies: int = 1,
 ) -> npt.NDArray[np.int64]:
     """Bytes of last-level page tables that a chunk touches once all of it has been handed out.
 
@@ -187,14 +190,16 @@ def page_table_bytes(
         Bytes; `page_size` a power of two.
     pointer_size : array_like of int
         Bytes.
+    copies : int
+        Copies of each entry in a table's page, as `vmalloc_model.platforms.Platform.entry_copies`.
 
     Notes
     -----
     Assumes that an entry is as large as a pointer (8 bytes on 64-bit, 4 on 32-bit without PAE),
-    that a table fills one page and so maps ``page_size / pointer_size`` pages, that the chunk
-    starts on a table's border (otherwise one table more), that every page is mapped by an entry of
-    the last level (huge mappings need none), and that upper levels are not counted. 32-bit arm
-    keeps two copies of each entry in a table's page, so there it is twice this.
+    that a table fills one page and so maps ``page_size / pointer_size / copies`` pages, that the
+    chunk starts on a table's border (otherwise one table more), that every page is mapped by an
+    entry of the last level (huge mappings need none), and that upper levels are not counted.
+    powerpc64 with 64 KiB pages puts several tables in a page, so there it is less than this.
 
     vunmap clears entries and keeps the tables. MEASURED: 130 kB of memory lost per refill on
     x86_64, where this gives 128 KiB.
@@ -205,7 +210,7 @@ def page_table_bytes(
     131072
     """
     page = powers_of_two(page_size, "$.page_size")
-    entries = page // powers_of_two(pointer_size, "$.pointer_size")
+    entries = page // powers_of_two(pointer_size, "$.pointer_size") // copies
     pages = -(-whole_numbers(chunk_size, "$.chunk_size", 1) // page)
     return np.asarray(-(-pages // entries) * page)
 

@@ -190,7 +190,9 @@ def _derived() -> Iterable[Metric]:
     yield _simulated("peak_bytes", "most live bytes at any time", _in_bytes("peak_pages"))
     yield _simulated("largest_gap_bytes", "largest free range at the end", _in_bytes("largest_gap"))
     yield _simulated(
-        "page_tables_bytes", "page tables needed; they are never freed", _in_bytes("page_tables")
+        "page_tables_bytes",
+        "page tables needed, one copy of each entry; they are never freed",
+        _in_bytes("page_tables"),
     )
     yield _simulated(
         "chunk_used_bytes",
@@ -301,7 +303,10 @@ def _forms() -> Iterable[Metric]:
         "last-level page tables of a chunk that has been handed out",
         "platform chunk",
         lambda case, chunk: closed.page_table_bytes(
-            chunk, case.platform.page_size, case.platform.pointer_size
+            chunk,
+            case.platform.page_size,
+            case.platform.pointer_size,
+            case.platform.entry_copies,
         ),
     )
 

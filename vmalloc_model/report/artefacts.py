@@ -74,7 +74,7 @@ def figure(
     id : str
         Stable id, ``fig-...``; also its anchor in the book.
     chart : altair chart
-        Drawn from `data`.
+        Drawn from `data`; if that has no rows, the words "nothing to show" are drawn instead.
     data : polars.DataFrame
         Everything the figure shows; becomes ``data.csv``.
     caption : str
@@ -99,6 +99,10 @@ def figure(
     import vl_convert
 
     folder = _begin(id, "fig-", caption, description, label)
+    if data.is_empty():
+        from vmalloc_model.charts.theme import nothing
+
+        chart = nothing()
     spec = chart.to_dict()
     spec.setdefault("description", wrapped(description, 10_000))
     svg = vl_convert.vegalite_to_svg(spec)

@@ -98,6 +98,10 @@ class Machine:
             find_platform(platform, "--platform")
         path = Path(name)
         run = find_run(str(path.resolve()) if path.is_file() else name, "RUN")
+        if platform is not None:
+            from vmalloc_model.recommend.play import check_run
+
+            check_run(run.key, find_platform(platform))
         return cls(project, run, read_requests(run.key), platform or run.platform, cpus)
 
     def overrides(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -177,12 +177,17 @@ def _run(jobs: Sequence[Job], folders: Mapping[str, Path], say: Say) -> dict[str
             if job.raw.exists():
                 job.project.failed.mkdir(parents=True, exist_ok=True)
                 kept = job.raw.replace(job.project.failed / f"{job.name}.ipynb")
-                error.add_note(f"kept as {job.project.label(kept)}")
+                error.add_note(f"kept as {_from_here(kept)}")
             errors[job.name] = error
             tell(f"{job.name}: failed")
 
         run_jobs(jobs, bar.update, finished)
     return {job.name: errors[job.name] for job in jobs if job.name in errors}
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _count_cells(job: Job) -> int:

@@ -54,7 +54,8 @@ def memory_table(platforms: Sequence[str], chunk_size: int) -> pl.DataFrame:
     for name in platforms:
         one = find_platform(name)
         chunks = one.slots(chunk_size)
-        tables = int(page_table_bytes(chunk_size, one.page_size, one.pointer_size))
+        shape = (one.page_size, one.pointer_size, one.entry_copies)
+        tables = int(page_table_bytes(chunk_size, *shape))
         taken = descriptor_bytes(chunk_size, one)
         order = max(taken // one.page_size, 1).bit_length() - 1
         rows.append(

@@ -177,6 +177,8 @@ def say_cpus(table: pl.DataFrame) -> str:
         "Visits to the global lock per 1,000 allocations, second half, and in brackets those that "
         "give addresses back, by the number of CPUs and of vmap nodes."
     ]
+    if few == most:
+        return f"{parts[0]} Only {cpus_text(few)} {'was' if few == 1 else 'were'} tried."
     for name in table["variant"].unique(maintain_order=True).to_list():
         rows = table.filter(pl.col("variant") == name)
         ends = rows.filter(pl.col("cpus") == few).select("stream", first="visits")

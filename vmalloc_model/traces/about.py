@@ -49,13 +49,15 @@ class About:
     phases : tuple of str
         ``""``, then the name of each mark.
     entries_in_buffer, entries_written : int or None
-        From the header of ``trace``.
+        From the header of ``trace``, the sum if there are several.
+    entries_found : int or None
+        Entries of all kinds that follow the header, but no more than it says.
     lost : int
         Events known to be missing.
     failed : int
         Attempts of an allocation that found nothing.
     seconds : float
-        From the first event to the last.
+        From the earliest event to the latest.
     backwards : int
         Events that are earlier than the one before.
     outside : int
@@ -82,6 +84,7 @@ class About:
     phases: tuple[str, ...] = ("",)
     entries_in_buffer: int | None = None
     entries_written: int | None = None
+    entries_found: int | None = None
     lost: int = 0
     failed: int = 0
     seconds: float = 0.0

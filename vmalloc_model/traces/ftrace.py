@@ -54,10 +54,10 @@ class Trace:
     cpus : int
         As the header says; without one, the highest CPU seen, plus 1.
     entries_in_buffer, entries_written : int or None
-        From the header of ``trace``; None in texts without it.
+        From the header of ``trace``, the sum if there are several; None in texts without it.
     lost : int
-        Events known to be missing: those written but no longer in the buffer, or, if more, those
-        reported between the lines (a report without a number counts as 1).
+        Events known to be missing: those written but no longer in the buffer or not in the text,
+        or, if more, those reported between the lines (a report without a number counts as 1).
     """
 
     path: Path
@@ -86,7 +86,8 @@ def read_ftrace(path: str | Path) -> Trace:
     ------
     FileError
         If the file cannot be read, is empty or binary, has a line that is neither an event nor a
-        mark nor one of the known headers, or no vmalloc event at all.
+        mark nor one of the known headers, ends in an event without a line end, or has no vmalloc
+        event at all.
 
     Notes
     -----
@@ -138,7 +139,7 @@ class TraceText:
         Named as in `vmalloc_model.traces.about.About`; ``cpus`` is 0 where the text does not say.
         """
         lines = self._lines
-        overwritten = (lines.entries_written or 0) - (lines.entries_in_buffer or 0)
+        missing = (lines.entries_written or 0) - (lines.entries_found or 0)
         return {
             "form": self._form,
             "source": self.path.name,
@@ -150,7 +151,8 @@ class TraceText:
             "phases": tuple(lines.phases),
             "entries_in_buffer": lines.entries_in_buffer,
             "entries_written": lines.entries_written,
-            "lost": max(overwritten, lines.lost),
+            "entries_found": lines.entries_found,
+            "lost": max(missing, lines.lost),
         }
 
 

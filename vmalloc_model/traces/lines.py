@@ -54,9 +54,10 @@ _LOST: Final = re.compile(
 )
 # Also stacks: those of ftrace, and addresses with symbols in `perf script`.
 _IGNORED: Final = re.compile(
-    rb"#.*|version = \d+|CPU \d+ is empty|Attaching \d+ probes\.*|.*: <stack trace>"
+    rb"#.*|version = \d+|CPU \d+ is empty|Attaching \d+ probes\.*"
     rb"| => .*|\s+[0-9a-f]+ \S+ \(.*\)|"
 )
+_STACK: Final = re.compile(rb".*: <stack trace>")
 _DIGITS: Final = {10: "([0-9]+)", 16: "([0-9a-f]+)"}
 _FIELDS: Final = {
     name.encode(): (
@@ -114,8 +115,12 @@ class LineReader:
     ----------
     phases : list of str
         ``""``, then the name of each mark.
-    cpus, entries_in_buffer, entries_written : int or None
+    cpus : int or None
         As the text says.
+    entries_in_buffer, entries_written : int or None
+        As the header says; the sum of several, as in files that were joined.
+    entries_found : int or None
+        Entries behind a header, events and marks of all kinds, but no more than it says.
     lost : int
         Events reported as lost between the lines.
     kernel : str
@@ -130,9 +135,19 @@ class LineReader:
         self.cpus: int | None = None
         self.entries_in_buffer: int | None = None
         self.entries_written: int | None = None
+        self._promised = 0  # by the last header
+        self._entries = 0  # since then
+        self._found_before = 0  # behind the headers before it
         self.lost = 0
         self.kernel = ""
         self.others: Counter[str] = Counter()
+
+    @property
+    def entries_found(self) -> int | None:
+        """See the class."""
+        if self.entries_in_buffer is None:
+            return None
+        return self._found_before + min(self._entries, self._promised)
 
     def read(self, data: bytes) -> npt.NDArray[np.void]:
         """Read the next block of the text; return its events.
@@ -140,23 +155,30 @@ class LineReader:
         Raises
         ------
         FileError
-            At the first line that is of no known form.
+            At the first line that is of no known form, and at an event without a line end: a number
+            that was cut off is still one.
         """
         events = np.empty(len(data) // SHORTEST + 1, EVENT)
         at, count, line = 0, 0, self._text.lines + 1
         while True:
             found, at = read_usual(data, at, line, len(self.phases) - 1, events[count:])
             count, line = count + found, line + found
+            self._entries += found
             if at == len(data):
-                return events[:count]
+                break
             end = data.index(b"\n", at)
             count += self._read_line(data[at:end].rstrip(), line, events, count)
             at, line = end + 1, line + 1
+        if self._text.cut and _EVENT.fullmatch(data.rstrip()):  # it is a block of its own
+            allowed = "whole lines; if this one is, a line feed behind it"
+            raise self._broken(data, self._text.lines + 1, allowed)
+        return events[:count]
 
     def _read_line(self, line: bytes, number: int, events: npt.NDArray[np.void], row: int) -> int:
         """Note what a line says; the number of events in it, which go into ``events[row]``."""
         if match := _EVENT.fullmatch(line):
             cpu, seconds, fraction, name, fields = match.groups(b"")
+            self._entries += 1
             if name in _FIELDS:
                 events[row] = np.zeros((), EVENT)
                 event = events[row]
@@ -168,16 +190,26 @@ class LineReader:
                 raise self._broken(line, number, "event: fields")
             self._read_other(name, fields)
         elif match := _ENTRIES.match(line):
-            self.entries_in_buffer, self.entries_written, self.cpus = map(int, match.groups())
+            self._begin(*map(int, match.groups()))
         elif match := _CPUS.fullmatch(line):
             self.cpus = int(match[1] or match[2])
         elif match := _LOST.fullmatch(line):
             self.lost += int(next(filter(None, match.groups()), 1))
         elif match := _KERNEL.fullmatch(line):
             self.kernel = (match[1] or match[2]).decode("utf-8", "replace")
+        elif _STACK.fullmatch(line):
+            self._entries += 1  # a stack is an entry of its own
         elif not _IGNORED.fullmatch(line):
             raise self._broken(line, number, "task-pid [cpu] seconds.microseconds: event: fields")
         return 0
+
+    def _begin(self, in_buffer: int, written: int, cpus: int) -> None:
+        """Begin what a header is the head of."""
+        self._found_before = self.entries_found or 0
+        self.entries_in_buffer = (self.entries_in_buffer or 0) + in_buffer
+        self.entries_written = (self.entries_written or 0) + written
+        self.cpus = max(self.cpus or 0, cpus)
+        self._promised, self._entries = in_buffer, 0
 
     def _read_fields(self, name: bytes, text: bytes, line: bytes, number: int, event: Any) -> None:
         kind, fields, pattern = _FIELDS[name]

@@ -25,8 +25,8 @@ class Survey:
         self._kinds: Counter[int] = Counter()
         self._windows: Counter[tuple[int, int]] = Counter()
         self._live: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._first: int | None = None
-        self._last = 0
+        self._earliest: int | None = None
+        self._latest = self._last = 0
         self._divisor = 0
         self._cpus = 0
         self._failed = self._backwards = self._outside = 0
@@ -40,8 +40,10 @@ class Survey:
         self._cpus = max(self._cpus, int(events["cpu"].max()) + 1)
         times = np.append(np.int64(self._last), events["time"])
         self._backwards += int((np.diff(times) < 0).sum())
-        self._first = int(times[1]) if self._first is None else self._first
-        self._last = int(times[-1])
+        # The first and the last will not do: the text of one trace may follow that of a later one.
+        earliest = int(times[1:].min())
+        self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
+        self._latest, self._last = max(self._latest, int(times.max())), int(times[-1])
         kinds, failed = events["kind"].copy(), events["failed"].copy()
         self._failed += int(failed.sum())
         got = (kinds == ALLOC) & ~failed
@@ -60,7 +62,7 @@ class Survey:
             "page_size": self._divisor & -self._divisor,
             "window": windows[0][0] if windows else (0, 0),
             "failed": self._failed,
-            "seconds": (self._last - (self._first or 0)) / 1e6,
+            "seconds": (self._latest - (self._earliest or 0)) / 1e6,
             "backwards": self._backwards,
             "outside": self._outside,
             "unknown_frees": self._unknown_frees,

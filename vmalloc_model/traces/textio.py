@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import sys
 import threading
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Protocol
 
 import zstandard
 
@@ -42,6 +43,27 @@ _OTHER_FORMATS: Final = {
 
 class _Damaged(Exception):
     """Compressed data end too early or make no sense; its text says which."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _StandardInput:
+    """Standard input without Python's buffer.
+
+    A thread that waits in the buffer for input holds its lock, and the interpreter cannot end.
+    """
+
+    def read(self, size: int, /) -> bytes:
+        """Read so many bytes, fewer only at the end of the input."""
+        if sys.stdin is None:
+            raise FileError("standard input", "it is closed")
+        handle, pieces = sys.stdin.fileno(), []
+        while size and (piece := os.read(handle, size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
 
 class TextFile:
@@ -175,8 +197,7 @@ class TextFile:
         """Yield the text as it comes; runs in a thread of its own."""
         if self.path.is_dir():
             raise FileError(self.path, "this is a folder", allowed="a file")
-        opened = nullcontext(sys.stdin.buffer) if self._stdin else self.path.open("rb")
-        with opened as file:
+        with nullcontext(_StandardInput()) if self._stdin else self.path.open("rb") as file:
             head = self._read(file, self._block_size)
             if head.startswith(b"\x1f\x8b"):
                 yield from self._gunzip(head, file)
@@ -187,20 +208,20 @@ class TextFile:
                     yield head
                     head = self._read(file, self._block_size)
 
-    def _read(self, file: BinaryIO, size: int) -> bytes:
+    def _read(self, file: _Readable, size: int) -> bytes:
         data = file.read(size)
         self._read_bytes += len(data)
         if self._digest is not None:
             self._digest.update(data)
         return data
 
-    def _pieces(self, data: bytes, file: BinaryIO, size: int) -> Iterator[bytes]:
+    def _pieces(self, data: bytes, file: _Readable, size: int) -> Iterator[bytes]:
         for at in range(0, len(data), size):
             yield data[at : at + size]
         while data := self._read(file, size):
             yield data
 
-    def _gunzip(self, data: bytes, file: BinaryIO) -> Iterator[bytes]:
+    def _gunzip(self, data: bytes, file: _Readable) -> Iterator[bytes]:
         """Decompress by hand: `gzip.open` drops what it had read when the data turn out cut off."""
         member = zlib.decompressobj(wbits=_GZIP)
         pending = b""
@@ -226,7 +247,7 @@ class TextFile:
         yield pending + member.flush()
         raise _Damaged("gzip data cut off")
 
-    def _unzstd(self, data: bytes, file: BinaryIO) -> Iterator[bytes]:
+    def _unzstd(self, data: bytes, file: _Readable) -> Iterator[bytes]:
         """Decompress by hand: the library's reader takes data that are cut off for their end."""
         frame = zstandard.ZstdDecompressor().decompressobj()
         pending: list[bytes] = []
@@ -284,9 +305,15 @@ def _ahead(items: Iterator[bytes], most: int = 4) -> Generator[bytes, None, None
         except BaseException as error:
             put(error)
 
+    def get() -> Any:
+        while True:
+            # Polars has the system go on waiting after Ctrl-C; Python hears of it between waits.
+            with suppress(queue.Empty):
+                return waiting.get(timeout=0.1)
+
     threading.Thread(target=run, daemon=True).start()
     try:
-        while (item := waiting.get()) is not end:
+        while (item := get()) is not end:
             if isinstance(item, BaseException):
                 raise item
             yield item

@@ -8,6 +8,7 @@ from typing import Final
 
 from vmalloc_model.traces.about import About
 from vmalloc_model.traces.events import ALLOC, FORMATS, FREE, PURGE
+from vmalloc_model.units import cpus_text, many_text
 
 __all__ = ["USES", "Check", "checks_of", "uses_of"]
 
@@ -94,15 +95,7 @@ def _trace_checks(about: About) -> Iterator[Check]:
         else f"{about.unknown_frees:,} frees of addresses that were not allocated in it",
         _BOOT,
     )
-    yield Check(
-        "lock order",
-        about.cpus == 1 and not about.backwards,
-        "one CPU: the order of the text is that of the locks"
-        if about.cpus == 1 and not about.backwards
-        else f"{about.cpus} CPUs, and events are printed after their lock was dropped"
-        + (f"; {about.backwards:,} are earlier than the one before" if about.backwards else ""),
-        "boot with nr_cpus=1; else replay takes over the addresses that it misses",
-    )
+    yield _lock_order(about)
     yield Check(
         "vmallocinfo",
         bool(about.snapshots),
@@ -119,8 +112,26 @@ def _trace_checks(about: About) -> Iterator[Check]:
     )
 
 
+def _lock_order(about: About) -> Check:
+    earlier = f"{many_text(about.backwards, 'event')} earlier than the one before"
+    if about.cpus > 1:
+        found = f"{cpus_text(about.cpus)}, and events are printed after their lock was dropped"
+        found += f"; {earlier}" if about.backwards else ""
+        mend = "boot with nr_cpus=1; else replay takes over the addresses that it misses"
+    elif about.backwards:
+        found = f"{cpus_text(about.cpus)}, but {earlier}"
+        mend = "give the trace of one boot, its lines in the order in which they were printed"
+    else:
+        found, mend = "one CPU: the order of the text is that of the locks", ""
+    return Check("lock order", about.cpus == 1 and not about.backwards, found, mend)
+
+
 def _losses(about: About) -> Check:
-    if about.lost:
+    mend, written, there = _BIGGER, about.entries_in_buffer or 0, about.entries_found
+    if there is not None and there < written:
+        found = f"the header says {written:,} entries, the file has {there:,}"
+        mend = "take the whole file; stop tracing (tracing_on) before it is copied"
+    elif about.lost:
         found = f"{about.lost:,} events lost"
     elif about.taken_twice:
         found = f"{about.taken_twice:,} addresses allocated again without a free between"
@@ -128,4 +139,4 @@ def _losses(about: About) -> Check:
         found = "as many entries in the buffer as were written"
     else:
         found = "none reported"
-    return Check("no losses", not about.lost and not about.taken_twice, found, _BIGGER)
+    return Check("no losses", not about.lost and not about.taken_twice, found, mend)
