@@ -63,9 +63,8 @@ def test_the_record_names_what_was_used_and_nothing_else(built):
     assert list(record["inputs"]["data"]) == ["data/colours.csv", "data/more"]
     modules = set(record["inputs"]["modules"])
     charts = {name for name in modules if name.startswith("vmalloc_model/charts/")}
-    # the theme: for what stands in place of a figure without rows
     assert charts == {
-        f"vmalloc_model/charts/{n}.py" for n in ("__init__", "chart_dots", "chart_sums", "theme")
+        f"vmalloc_model/charts/{n}.py" for n in ("__init__", "chart_dots", "chart_sums")
     }
     assert "vmalloc_model/report/artefacts.py" in modules
     assert "vmalloc_model/report/book.py" not in modules

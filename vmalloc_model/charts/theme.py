@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Final, cast
 
 import altair as alt
-import polars as pl
 
 __all__ = [
     "BLUE",
@@ -37,7 +36,6 @@ __all__ = [
     "STATED",
     "VERMILION",
     "WIDTH",
-    "nothing",
     "register",
     "theme",
 ]
@@ -138,16 +136,6 @@ def theme() -> alt.theme.ThemeConfig:
         }
     }
     return cast(alt.theme.ThemeConfig, defaults)
-
-
-def nothing() -> alt.Chart:
-    """Draw what stands in the place of a chart that has no rows.
-
-    Such a chart itself may have no size: a facet without a panel, an axis without a value.
-    """
-    words = alt.Chart(pl.DataFrame({"text": ["nothing to show"]}))
-    drawn: alt.Chart = words.mark_text(color=MUTED).encode(text="text:N")
-    return drawn.properties(width=WIDTH, height=80)
 
 
 def register() -> None:

@@ -99,11 +99,8 @@ def figure(
     import vl_convert
 
     folder = _begin(id, "fig-", caption, description, label)
-    if data.is_empty():
-        from vmalloc_model.charts.theme import nothing
-
-        chart = nothing()
-    spec = chart.to_dict()
+    # A chart without rows may have no size: a facet without a panel, an axis without a value.
+    spec = (_nothing() if data.is_empty() else chart).to_dict()
     spec.setdefault("description", wrapped(description, 10_000))
     svg = vl_convert.vegalite_to_svg(spec)
     _write(folder / "chart.vl.json", json.dumps(spec, indent=1, sort_keys=True) + "\n")
@@ -170,6 +167,14 @@ def number(id: str, value: int | float | str, text: str | None = None) -> None:
         raise InputError("number id", "already stands for another value", value=id)
     numbers[id] = entry
     _write(path, json.dumps(numbers, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _nothing() -> Any:
+    """Draw the words that stand in the place of a chart, with what theme there is."""
+    import altair as alt
+
+    words = alt.Chart(pl.DataFrame({"text": ["nothing to show"]}))
+    return words.mark_text().encode(text="text:N").properties(width=460, height=80)
 
 
 def _by_runner() -> bool:
