@@ -7,7 +7,6 @@ import pytest
 
 from vmalloc_model.citing.snippet import MESSAGE_ID
 from vmalloc_model.claims.claim import BEYOND, VERDICTS, load_claims
-from vmalloc_model.cli import main
 from vmalloc_model.report import kept
 from vmalloc_model.report.project import Project
 
@@ -15,14 +14,8 @@ ID = "allocations-at-4kb"
 
 
 @pytest.fixture
-def run(capsys):
-    def run(*words):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main(list(words))
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def run(command_line):
+    return command_line
 
 
 def test_a_claim_is_cited(run):

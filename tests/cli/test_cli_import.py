@@ -1,7 +1,6 @@
 """``vmalloc-model import`` and ``record``, as a reader types them."""
 
 import gzip
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from vmalloc_model.cli import main
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.traces.recipes import RECIPES
 
@@ -21,16 +19,10 @@ FOREIGN = "  bash-1 [000] d... 1.000000: sched_switch: prev_comm=a ==> next_comm
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(command_line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def run(*words):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main([os.fspath(word) for word in words])
-        return left.value.code, *capsys.readouterr()
-
-    return run
+    return command_line
 
 
 def test_import_says_what_it_found_and_the_file_stands_for_the_trace(run, tmp_path):

@@ -8,7 +8,6 @@ import shlex
 
 import pytest
 
-from vmalloc_model.cli import main
 from vmalloc_model.cli.recommend import command
 from vmalloc_model.platforms import load_platforms
 from vmalloc_model.units import parse_size
@@ -20,14 +19,8 @@ SHORT = f"{X86} --chunks 8M,64M --workload xfs --events 20k"
 
 
 @pytest.fixture
-def run(capsys):
-    def run(line):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main(shlex.split(line))
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def run(command_line):
+    return lambda line: command_line(*shlex.split(line))
 
 
 def rows_of(text, heading):

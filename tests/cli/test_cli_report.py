@@ -4,11 +4,11 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from vmalloc_model.cli import main
 from vmalloc_model.datafiles import data_path
 from vmalloc_model.report.project import Project
 
@@ -39,14 +39,8 @@ def made(trace):
 
 
 @pytest.fixture
-def run(capsys):
-    def run(*words):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main(["report", *map(str, words)])
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def run(command_line):
+    return partial(command_line, "report")
 
 
 def test_a_chapter_that_cannot_take_the_run_is_left_out_with_its_reason(made, trace):

@@ -15,7 +15,7 @@ from vmalloc_model.allocator.allocator import Allocator
 from vmalloc_model.allocator.counters import COUNTERS
 from vmalloc_model.allocator.machine import machine_of
 from vmalloc_model.allocator.policies import load_policies
-from vmalloc_model.cli import COMMANDS, main
+from vmalloc_model.cli import COMMANDS
 from vmalloc_model.cli.values import parse_count, parse_share
 from vmalloc_model.errors import InputError
 from vmalloc_model.platforms import find_platform
@@ -28,14 +28,8 @@ SMALL = [*SIMULATE, "-p", "live=50", "--events", "2k", "--chunk", "1M"]
 
 
 @pytest.fixture
-def run(capsys):
-    def run(*words):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main(list(words))
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def run(command_line):
+    return command_line
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from vmalloc_model.cli import main
 from vmalloc_model.compiled import CACHE
 from vmalloc_model.metrics import METRICS, tables
 from vmalloc_model.native import library
@@ -29,14 +28,8 @@ def own_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(capsys):
-    def run(words):
-        """Exit status, standard output and standard error of a command line."""
-        with pytest.raises(SystemExit) as left:
-            main(shlex.split(words))
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def run(command_line):
+    return lambda words: command_line(*shlex.split(words))
 
 
 def test_ranges_lists_and_the_order_of_rows(run):

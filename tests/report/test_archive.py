@@ -6,11 +6,12 @@ import os
 import subprocess
 import tarfile
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 import vmalloc_model
-from vmalloc_model.cli import dist, main
+from vmalloc_model.cli import dist
 from vmalloc_model.errors import FileError, InputError
 from vmalloc_model.report import archive, commit
 from vmalloc_model.report.archive import members, pack, release_name, released
@@ -174,7 +175,7 @@ def test_without_git_the_readme_says_so(project):
 
 
 @pytest.fixture
-def command(project, monkeypatch, capsys):
+def command(project, monkeypatch, command_line):
     """Run ``vmalloc-model dist`` in that checkout, with nothing to build."""
     monkeypatch.setattr(Project, "of_checkout", classmethod(lambda _: project))
     monkeypatch.setattr(dist, "report_up_to_date", lambda *, text: project if text else None)
@@ -182,12 +183,7 @@ def command(project, monkeypatch, capsys):
     monkeypatch.setattr(commit, "commit_of", lambda _: Commit("c0ffee", ("new.md",)))
     monkeypatch.chdir(project.root)
 
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(["dist", *words])
-        return left.value.code, *capsys.readouterr()
-
-    return run
+    return partial(command_line, "dist")
 
 
 def test_the_command_says_where_the_archive_is_and_what_its_digest_is(command, project):

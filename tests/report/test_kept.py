@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from toy_project import contents, edit
 
-from vmalloc_model.cli import main
 from vmalloc_model.errors import InputError, NotebookError
 from vmalloc_model.report import kept, runfolder, runner
 from vmalloc_model.report.overrides import Given, overrides_of
@@ -174,17 +173,12 @@ def test_a_disk_that_is_full_leaves_the_folder_as_it_was(laid_out, tmp_path, mon
 
 
 @pytest.fixture
-def run(built, capsys, monkeypatch, tmp_path):
+def run(built, command_line, monkeypatch, tmp_path):
     """Status, output and errors of a command line in an empty folder."""
     monkeypatch.setattr(Project, "at", lambda: built)
     monkeypatch.chdir(tmp_path)
 
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main(list(words))
-        return left.value.code, *capsys.readouterr()
-
-    return run
+    return command_line
 
 
 @pytest.mark.parametrize(
