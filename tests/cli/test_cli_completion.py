@@ -57,6 +57,7 @@ WORDS = {
     "sweep --workload churn --vary li": ["live="],
     "sweep --vary policy = rfc10,rfc11": ["rfc10,rfc11"],
     "sweep --vary cpus =": [],
+    "sweep --workload churn -p li": ["live="],
 }
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vmalloc_model.cli import completing
+from vmalloc_model.cli.options import parameters
 from vmalloc_model.cli.output import check_target, write_whole
-from vmalloc_model.cli.values import ASSIGNMENT
 from vmalloc_model.errors import FileError, InputError, ModelError
 
 if TYPE_CHECKING:
@@ -24,15 +24,10 @@ _TERMINAL = 80
 
 @click.command()
 @click.argument("id", required=False, shell_complete=completing.citable)
-@click.option(
-    "given",
-    "-p",
-    multiple=True,
-    type=ASSIGNMENT,
-    shell_complete=completing.chapter_parameters,
-    metavar="NAME=VALUE",
-    help="Another value of a parameter: of the chapter (`params`), or for a claim page_size, "
-    "guard_pages, platform, run, barely, policy, cpus, events, seed or bound. May be repeated.",
+@parameters(
+    "Another value of a parameter: of the chapter (`params`), or for a claim page_size, "
+    "guard_pages, platform, run, barely, policy, cpus, events, seed or bound.",
+    completing.chapter_parameters,
 )
 @click.option("form", "--format", type=click.Choice(_FORMS), default="text", show_default=True)
 @click.option(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_KIND",
+    "Offer",
     "chapter_parameters",
     "citable",
     "claims",
@@ -31,7 +32,8 @@ __all__ = [
 ]
 
 _Items = list[CompletionItem]
-_Offer = Callable[[click.Context, click.Parameter, str], _Items]
+Offer = Callable[[click.Context, click.Parameter, str], _Items]
+"""Answers what goes on from the text that was typed."""
 
 
 def notebooks(_context: click.Context, _param: click.Parameter, typed: str) -> _Items:
@@ -82,7 +84,7 @@ def chapter_parameters(context: click.Context, param: click.Parameter, typed: st
 
 
 def _valued(
-    name: str, offer: _Offer | None, context: click.Context, param: click.Parameter, typed: str
+    name: str, offer: Offer | None, context: click.Context, param: click.Parameter, typed: str
 ) -> _Items:
     items = offer(context, param, typed) if offer else []
     return [CompletionItem(f"{name}={item.value}", help=item.help) for item in items]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vmalloc_model.cli.options import vmallocinfo
 from vmalloc_model.cli.output import check_target
 from vmalloc_model.cli.recording_text import bytes_bar, recording_lines
 from vmalloc_model.errors import InputError
@@ -23,14 +24,7 @@ __all__ = ["command"]
     metavar="FILE.npz",
     help="The new file.",
 )
-@click.option(
-    "copies",
-    "--vmallocinfo",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Copy of /proc/vmallocinfo from the same run. May be repeated.",
-)
+@vmallocinfo()
 def command(file: Path, out: Path, copies: tuple[Path, ...]) -> None:
     """Make one file of a recording, which stands for it wherever a recorded run is asked for.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vmalloc_model.cli.options import vmallocinfo
 from vmalloc_model.cli.recording_text import bytes_bar, recording_lines
 from vmalloc_model.errors import InputError, nearest
 
@@ -19,14 +20,7 @@ _TOOLS = "ftrace, trace-cmd, perf, bpftrace"
 @click.option(
     "--tool", default="ftrace", show_default=True, metavar="TOOL", help=f"One of {_TOOLS}."
 )
-@click.option(
-    "copies",
-    "--vmallocinfo",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Copy of /proc/vmallocinfo from the same run. May be repeated.",
-)
+@vmallocinfo()
 def command(file: Path | None, tool: str, copies: tuple[Path, ...]) -> None:
     """Print the commands that record a trace on your machine, or check FILE for what is missing.
 

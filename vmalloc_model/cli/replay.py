@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from vmalloc_model.cli import completing
+from vmalloc_model.cli.options import vmallocinfo
 from vmalloc_model.cli.output import aligned
 from vmalloc_model.replay.result import Replay
 from vmalloc_model.units import count_text, cpus_text, many_text
@@ -20,14 +21,7 @@ __all__ = ["command"]
 
 @click.command()
 @click.argument("file", shell_complete=completing.runs)
-@click.option(
-    "infos",
-    "--vmallocinfo",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Copy of /proc/vmallocinfo from the same run, for areas without events. May be repeated.",
-)
+@vmallocinfo(", for areas without events")
 @click.option(
     "--policy",
     shell_complete=completing.policies,
@@ -38,7 +32,7 @@ __all__ = ["command"]
 )
 @click.option("as_json", "--json", is_flag=True, help="Print one JSON object.")
 def command(
-    file: str, infos: tuple[Path, ...], policy: str | None, decay: str, as_json: bool
+    file: str, copies: tuple[Path, ...], policy: str | None, decay: str, as_json: bool
 ) -> int:
     """Replay FILE: a trace or an operation log as `import` reads or makes it, or a run's id.
 
@@ -61,7 +55,7 @@ def command(
     with tqdm(
         desc="replay", unit=" events", unit_scale=True, disable=not sys.stderr.isatty(), leave=False
     ) as bar:
-        result = replay(file, infos, policy, decay, bar.update)
+        result = replay(file, copies, policy, decay, bar.update)
     for line in [_json(result)] if as_json else _text(result):
         click.echo(line)
     return 0 if result.right else 1

@@ -8,8 +8,8 @@ import click
 
 from vmalloc_model.cli import completing
 from vmalloc_model.cli.errors import report_errors
+from vmalloc_model.cli.options import parameters
 from vmalloc_model.cli.output import progress, shown_path
-from vmalloc_model.cli.values import ASSIGNMENT
 
 __all__ = ["command"]
 
@@ -18,15 +18,10 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...", shell_complete=completing.notebooks)
-@click.option(
-    "given",
-    "-p",
-    multiple=True,
-    type=ASSIGNMENT,
-    shell_complete=completing.chapter_parameters,
-    metavar="NAME=VALUE",
-    help="Another value of a parameter (`params` lists them); lists are separated by commas, "
-    "1:64:*2 is 1,2,4,...,64. May be repeated.",
+@parameters(
+    "Another value of a parameter (`params` lists them); lists are separated by commas, "
+    "1:64:*2 is 1,2,4,...,64.",
+    completing.chapter_parameters,
 )
 @click.option(
     "file",

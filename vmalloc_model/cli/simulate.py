@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmalloc_model.cli import completing
+from vmalloc_model.cli.options import parameters
 from vmalloc_model.cli.output import check_target, write_whole
 from vmalloc_model.cli.values import (
-    ASSIGNMENT,
     Value,
     parse_count,
     parse_share,
@@ -47,14 +47,9 @@ _MOST_SAMPLES = 100_000
     shell_complete=completing.workloads,
     help="A name that `workloads` lists.",
 )
-@click.option(
-    "given",
-    "-p",
-    multiple=True,
-    type=ASSIGNMENT,
-    shell_complete=completing.workload_parameters,
-    metavar="NAME=VALUE",
-    help="Parameter of the workload (`workloads NAME` lists them). May be repeated.",
+@parameters(
+    "Parameter of the workload (`workloads NAME` lists them).",
+    completing.workload_parameters,
 )
 @click.option(
     "--platform",

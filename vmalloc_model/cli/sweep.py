@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmalloc_model.cli import completing
+from vmalloc_model.cli.options import parameters
 from vmalloc_model.cli.output import aligned, check_target, write_whole
 from vmalloc_model.cli.values import (
     ASSIGNMENT,
@@ -93,13 +94,9 @@ def _fixed(function: Callable[..., Any]) -> Callable[..., Any]:
     shell_complete=completing.metrics,
 )
 @_fixed
-@click.option(
-    "given",
-    "-p",
-    multiple=True,
-    type=ASSIGNMENT,
-    metavar="NAME=VALUE",
-    help="Parameter of the workload (`workloads NAME` lists them). May be repeated.",
+@parameters(
+    "Parameter of the workload (`workloads NAME` lists them).",
+    completing.workload_parameters,
 )
 @click.option("--workers", type=Value("count", parse_count), help="Threads.  [default: one a core]")
 @click.option(
