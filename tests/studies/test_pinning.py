@@ -39,6 +39,7 @@ def test_the_example_of_one_page():
     assert "55.9 % of the chunks" in text
     assert "serves 512 areas" in law.say_example(64 * MIB, "arm64-48bit-64k")
     assert law.held_share(1.0, 3) == 1
+    assert law.say_full() == "63.2 % at 1, 98.2 % at 4"  # 1 - exp(-pN)
 
 
 def test_model_and_closed_form_agree(held):

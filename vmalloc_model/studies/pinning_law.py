@@ -22,6 +22,7 @@ __all__ = [
     "one_in",
     "price_table",
     "say_example",
+    "say_full",
     "say_law",
     "say_price",
 ]
@@ -177,6 +178,14 @@ def say_example(chunk_size: int, platform: str) -> str:
         f"area in {count_text(1 / share)} stays, {share_text(held_share(share, each))} of the "
         "chunks have at least one that does."
     )
+
+
+def say_full() -> str:
+    """Word the closed form where *p N* is no longer small: what share of the chunks is held."""
+    rare, held = 1e-6, []
+    for expected in (1, 4):
+        held.append(f"{share_text(held_share(rare, round(expected / rare)))} at {expected}")
+    return ", ".join(held)
 
 
 def say_law(table: pl.DataFrame, chunk_size: int) -> str:
