@@ -14,7 +14,7 @@ FLOORS = [
     {"cluster"},
     {"platforms", "callers", "traces"},
     {"runs"},
-    {"requests"},
+    {"requests", "run_platforms"},
     {"premises"},
     {"freespace"},
     {"allocator", "workloads"},

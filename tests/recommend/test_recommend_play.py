@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from vmalloc_model.datafiles import ROOT
-from vmalloc_model.errors import InputError
 from vmalloc_model.experiments import settled
 from vmalloc_model.platforms import find_platform
 from vmalloc_model.recommend import play as module
@@ -18,14 +17,11 @@ from vmalloc_model.recommend.play import (
     HORIZON,
     PATCH,
     WORKLOADS,
-    check_run,
     events_for,
     play,
-    same_range,
     sizes_to_play,
 )
 from vmalloc_model.recommend.words import Recommendation, blocks
-from vmalloc_model.runs import find_run
 from vmalloc_model.studies.alternatives import designs_of, points_table
 from vmalloc_model.studies.alternatives_choice import candidates, choose
 from vmalloc_model.units import parse_size
@@ -152,28 +148,3 @@ def test_a_32_bit_machine_plays_32_bit_objects(monkeypatch):
     )
     play(asked, judge(asked, [MIB]), workloads=["kvfree_rcu_1", "stacks"], events=2_000)
     assert [stream.get("parameters") for stream in seen] == [{"bits": "32"}, None]
-
-
-def test_a_run_is_one_of_the_platform():
-    x86 = find_platform("x86_64-4level")
-    assert check_run("smp1", x86).id == "smp1"
-    assert same_range(find_run("smp1"), x86)
-    for platform, problem in (
-        ("arm64-48bit-64k", "has pages of 4 KiB"),
-        ("arm64-39bit-4k", "was recorded on x86_64-4level"),
-        ("x86_64-5level", "was recorded on x86_64-4level"),
-    ):
-        with pytest.raises(InputError, match=problem) as error:
-            check_run("smp1", find_platform(platform))
-        assert error.value.where == "$.run"
-    with pytest.raises(InputError, match="no such recorded run"):
-        check_run("smp0", x86)
-
-
-def test_the_range_tells_where_an_own_trace_is_from(monkeypatch):
-    own = replace(find_run("smp1"), id="own.txt", file="own.txt", platform=None)
-    monkeypatch.setattr(module, "find_run", lambda _name, _where: own)
-    assert check_run("own.txt", find_platform("x86_64-4level")) is own
-    with pytest.raises(InputError, match="its vmalloc range is not that of arm64-39bit-4k"):
-        check_run("own.txt", find_platform("arm64-39bit-4k"))
-    assert check_run("own.txt", find_platform("s390x")) is own  # whose range is no fixed one

@@ -13,14 +13,13 @@ from typing import Any, Final
 
 import polars as pl
 
-from vmalloc_model.errors import InputError
 from vmalloc_model.experiments.settled import BOTH, NO_POOLS
-from vmalloc_model.platforms import Platform
 from vmalloc_model.recommend.arguments import Configuration, Size, left
-from vmalloc_model.runs import Run, find_run
+from vmalloc_model.run_platforms import check_run
+from vmalloc_model.runs import Run
 from vmalloc_model.studies.alternatives import BASELINE, points_of
 from vmalloc_model.studies.alternatives_choice import Choice, candidates, choose, objections
-from vmalloc_model.units import MIB, size_text
+from vmalloc_model.units import MIB
 from vmalloc_model.workloads import find_workload
 
 __all__ = [
@@ -30,10 +29,8 @@ __all__ = [
     "PATCH",
     "WORKLOADS",
     "Played",
-    "check_run",
     "events_for",
     "play",
-    "same_range",
     "sizes_to_play",
 ]
 
@@ -115,47 +112,6 @@ def sizes_to_play(asked: Configuration, sizes: Sequence[Size]) -> list[int]:
         size for size in (asked.most, asked.least) if size in listed
     ]
     return sorted(size for size in {*some, PATCH} if size <= asked.platform.usable_size)
-
-
-def check_run(name: str, platform: Platform) -> Run:
-    """Find a recorded run, and make sure that it is one of this platform.
-
-    Raises
-    ------
-    InputError, FileError
-        If there is none, it cannot be read, or it was recorded on another platform.
-    """
-    run = find_run(name, "$.run")
-    if run.page_size != platform.page_size:
-        raise InputError(
-            "$.run",
-            f"has pages of {size_text(run.page_size)}, and {platform.id} has others",
-            value=name,
-            allowed=f"runs with pages of {size_text(platform.page_size)}",
-        )
-    if run.platform not in (None, platform.id):
-        raise InputError(
-            "$.run",
-            f"was recorded on {run.platform}",
-            value=name,
-            allowed=f"a run of {platform.id}, or --platform {run.platform}",
-        )
-    if platform.bound == "exact" and not same_range(run, platform):
-        raise InputError(
-            "$.run",
-            f"its vmalloc range is not that of {platform.id}",
-            value=name,
-            allowed=f"a run with a range of {size_text(platform.size)}",
-        )
-    return run
-
-
-def same_range(run: Run, platform: Platform) -> bool:
-    """Tell whether the range of a run is as large as its platform's.
-
-    Where the end is inclusive the run prints the last byte.
-    """
-    return abs(run.window[1] - run.window[0] - platform.size) <= 1
 
 
 def play(

@@ -11,7 +11,8 @@ import polars as pl
 
 from vmalloc_model.experiments.settled import DESIGNS, NO_POOLS
 from vmalloc_model.recommend.arguments import Configuration
-from vmalloc_model.recommend.play import BARELY, HORIZON, Played, same_range
+from vmalloc_model.recommend.play import BARELY, HORIZON, Played
+from vmalloc_model.run_platforms import same_range
 from vmalloc_model.studies.alternatives import BASELINE
 from vmalloc_model.studies.alternatives_choice import Choice
 from vmalloc_model.studies.alternatives_words import rate_text

@@ -21,6 +21,7 @@ from vmalloc_model.platforms import find_platform
 from vmalloc_model.report.findings import findings
 from vmalloc_model.report.project import Project
 from vmalloc_model.report.runner import defaults
+from vmalloc_model.run_platforms import check_run
 from vmalloc_model.runs import Run, find_run, measured_overlay, read_requests
 from vmalloc_model.units import count_text, share_text, size_text
 
@@ -99,8 +100,6 @@ class Machine:
         path = Path(name)
         run = find_run(str(path.resolve()) if path.is_file() else name, "RUN")
         if platform is not None:
-            from vmalloc_model.recommend.play import check_run
-
             check_run(run.key, find_platform(platform))
         return cls(project, run, read_requests(run.key), platform or run.platform, cpus)
 
