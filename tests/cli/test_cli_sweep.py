@@ -47,6 +47,14 @@ def test_ranges_lists_and_the_order_of_rows(run):
     assert rows.columns[-3:] == ["refills", "lock_global", "error"]
 
 
+def test_a_file_that_cannot_be_made_is_told_before_anything_is_computed(run, own_cache):
+    status, output, errors = run(f"{SMALL} --vary cpus=1,2 --policy rfc10 -o /proc/x.csv")
+    assert (status, output) == (2, "")
+    assert errors.startswith("error: /proc/x.csv: cannot be written (")
+    assert errors.count("\n") == 1
+    assert not list(own_cache.glob("**/*"))
+
+
 def test_metrics_may_be_a_list_and_each_is_a_column_once(run):
     words = "sweep --vary cpus=1,2 --metric reserved_bytes"
     assert run(f"{words} --metric reserved_share --metric reserved_bytes") == run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,8 +37,13 @@ def check_target(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise FileError(path, "its folder does not exist")
-    if not os.access(folder, os.W_OK) or (path.exists() and not path.is_file()):
+    if path.exists() and not path.is_file():
         raise FileError(path, "cannot be written")
+    try:
+        # Rights alone do not tell: root has them in /proc too.
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise FileError(path, f"cannot be written ({error.strerror})") from None
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
